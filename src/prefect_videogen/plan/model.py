@@ -1,0 +1,266 @@
+"""What a plan is made of: the object that is priced is the object that is run.
+
+Frozen and plain, so that it travels through Prefect unchanged. No secrets, no signed URLs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from prefect_videogen.capabilities import MODELS, Model
+from prefect_videogen.errors import Fault, StoryboardError
+from prefect_videogen.keys import clip_key
+from prefect_videogen.storyboard import FilmOptions
+
+Role = Literal["first", "last"]
+ClipState = Literal["new", "claimed", "submitted", "ready", "stored", "ended"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Price(_Frozen):
+    """What a vendor charges; an empty field matches everything, the first match wins."""
+
+    model: str = Field(description="Model id.")
+    mode: str = Field("", description="Mode; empty matches all.")
+    resolution: str = Field("", description="Resolution; empty matches all.")
+    routing: str = Field("", description="Routing; empty matches all.")
+    amount: Decimal = Field(ge=0, description="Price in the currency, per unit.")
+    currency: str = Field("USD", description="Currency, or credits.")
+    per: Literal["second", "clip"] = Field("second", description="Unit the price is for.")
+
+
+class Money(_Frozen):
+    """An amount in a currency."""
+
+    amount: Decimal
+    currency: str
+
+    def __str__(self) -> str:
+        return f"{self.amount:.2f} {self.currency}"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is known of a still before anything is spent.
+
+    Attributes:
+        sha256: Digest of the original bytes.
+        format: Format as Pillow names it, in lower case.
+        width: Width in pixels.
+        height: Height in pixels.
+    """
+
+    sha256: str
+    format: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A still that could not be read, and why."""
+
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the records say about a clip.
+
+    Attributes:
+        state: How far it has come.
+        last_frame: Digest of its last frame, once it is stored.
+        job_id: The vendor's job id, once there is one.
+    """
+
+    state: ClipState
+    last_frame: str | None = None
+    job_id: str | None = None
+
+
+@dataclass(frozen=True)
+class StudioFacts:
+    """What planning must know of a studio; it holds no key.
+
+    Attributes:
+        name: The studio's name, for messages.
+        labels: Vendor to label (`apixo@sandbox`), for each vendor there are credentials for.
+        publishes: Vendors that can be handed a picture.
+        prices: Price list.
+        speeds: Vendor to how much faster than documented it runs.
+        models: The models that exist.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    publishes: frozenset[str]
+    prices: tuple[Price, ...] = ()
+    speeds: Mapping[str, float] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=lambda: MODELS)
+
+
+class PictureUse(_Frozen):
+    """A picture that a clip is made from.
+
+    Attributes:
+        role: Whether the clip starts or ends on it.
+        kind: A still that is read, the last frame of another clip, or a URL for the vendor only.
+        ref: The still's reference, the other clip's id, or the URL.
+        fit: How it is brought to shape, for example `crop 16:9`; empty if it fits or is kept.
+    """
+
+    role: Role
+    kind: Literal["still", "clip", "vendor"]
+    ref: str
+    fit: str = ""
+
+    def identity(self, sha256: str) -> str:
+        """What of this picture counts in a key."""
+        if self.kind == "vendor":
+            return f"vendor:{self.ref}"
+        return f"{sha256} {self.fit}".strip()
+
+
+class PlannedClip(_Frozen):
+    """One clip to have: everything that is asked for, before its pictures are known.
+
+    Attributes:
+        id: Name in the plan: the shot's id, or `<shot>~<take>` for a take beside the picked one.
+        shot: Id of its shot.
+        take: Which deliberate version.
+        vendor: Vendor's label.
+        model: Model id.
+        mode: Mode's name.
+        params: Parameters that are sent, in the vendor's names.
+        asked: Parameters that count in the key.
+        routing: APIXO's provider, or empty.
+        extra: Fields passed through.
+        pictures: First, then last frame.
+        depends_on: Ids of clips whose last frame it needs.
+        seconds: Length asked for.
+        resolution: Resolution, where the model has one.
+        price: Estimated price; None is unpriced.
+        expected: Shortest and longest expected time of the job, in seconds.
+        fallback: What is tried after a definite refusal, in order.
+        in_film: Whether it goes into the film.
+        key: Its key, as soon as all its pictures are known.
+        state: What the records know of it.
+        job_id: The vendor's job id, if one is known.
+    """
+
+    id: str
+    shot: str
+    take: str
+    vendor: str
+    model: str
+    mode: str
+    params: dict[str, Any]
+    asked: dict[str, Any]
+    routing: str = ""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    pictures: tuple[PictureUse, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    seconds: float = 0
+    resolution: str = ""
+    price: Money | None = None
+    expected: tuple[float, float] = (0, 0)
+    fallback: tuple[PlannedClip, ...] = ()
+    in_film: bool = True
+    key: str | None = None
+    state: ClipState = "new"
+    job_id: str | None = None
+
+    def key_with(self, digests: Mapping[str, str], model: Model) -> str | None:
+        """The key, given the digests of stills and last frames; None while one is missing."""
+        identities = []
+        for use in self.pictures:
+            sha256 = "" if use.kind == "vendor" else digests.get(use.ref)
+            if sha256 is None:
+                return None
+            identities.append(use.identity(sha256))
+        return clip_key(
+            vendor=self.vendor,
+            model=model,
+            mode=self.mode,
+            params=self.asked,
+            pictures=identities,
+            take=self.take,
+            routing=self.routing,
+            extra=self.extra,
+        )
+
+    @property
+    def to_buy(self) -> bool:
+        """Whether a new purchase is planned for it."""
+        return self.state in {"new", "ended"}
+
+
+class PlannedJoin(_Frozen):
+    """How a film shot follows the one before it: how many of its first frames are doubled."""
+
+    shot: str
+    doubled: int = 0
+    why: Literal["start", "cut", "chained", "shared still"] = "cut"
+
+
+class Plan(_Frozen):
+    """Everything a run will do, for free.
+
+    Attributes:
+        title: The film's title.
+        slug: Name of the film's folder.
+        clips: The clips, in the order of the storyboard.
+        joins: The film's shots in order, with the frames doubled at each join.
+        film: How the film is made.
+        totals: Estimated cost of what has to be bought, one entry a currency.
+        unpriced: How many clips to be bought have no price.
+        seconds: Expected wall time of the purchases still to be made, in seconds.
+        notes: What is worth knowing but forbids nothing.
+        sandbox: Whether any clip comes from a sandbox.
+    """
+
+    title: str
+    slug: str
+    clips: tuple[PlannedClip, ...]
+    joins: tuple[PlannedJoin, ...]
+    film: FilmOptions
+    totals: tuple[Money, ...] = ()
+    unpriced: int = 0
+    seconds: float = 0
+    notes: tuple[str, ...] = ()
+    sandbox: bool = False
+    faults: tuple[Fault, ...] = ()
+
+    def check(self, source: str = "storyboard") -> Plan:
+        """Return the plan itself if it can be run.
+
+        Raises:
+            StoryboardError: With all faults, if there is any.
+        """
+        if self.faults:
+            raise StoryboardError(self.faults, source=source)
+        return self
+
+    def clip(self, clip_id: str) -> PlannedClip:
+        """Find a clip by its id."""
+        return next(clip for clip in self.clips if clip.id == clip_id)
+
+    @property
+    def to_buy(self) -> tuple[PlannedClip, ...]:
+        """The clips that a new purchase is planned for."""
+        return tuple(clip for clip in self.clips if clip.to_buy)
+
+
+def slugify(title: str) -> str:
+    """Make a folder name of a title: lower case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-") or "film"

@@ -1,0 +1,394 @@
+"""Planning: from a filled storyboard to the clips, their order, price and time.
+
+`plan()` is pure and free. Its caller reads the stills and the records; every fault of every shot
+comes out at once, before anything is spent.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from prefect_videogen.capabilities import Advice
+from prefect_videogen.errors import Fault
+from prefect_videogen.plan.graph import Cycle, critical_path, find_cycle
+from prefect_videogen.plan.model import (
+    Known,
+    Money,
+    Picture,
+    PictureUse,
+    Plan,
+    PlannedClip,
+    PlannedJoin,
+    Price,
+    Role,
+    StudioFacts,
+    slugify,
+)
+from prefect_videogen.plan.resolve import ShotResolver, Stills
+from prefect_videogen.storyboard import Shot, Storyboard
+
+_SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+LONGEST_CHAIN = 3
+
+
+def still_references(board: Storyboard) -> tuple[str, ...]:
+    """The pictures that have to be read before planning, each once, in order."""
+    references = [
+        value
+        for shot in board.shots
+        for value in (shot.first_frame, shot.last_frame)
+        if value and value not in {"previous", "next"}
+    ]
+    return tuple(dict.fromkeys(r for r in references if not r.startswith(("shot:", "vendor:"))))
+
+
+def plan(
+    storyboard: Storyboard,
+    studio: StudioFacts,
+    pictures: Stills,
+    known: Mapping[str, Known],
+    *,
+    faults: Sequence[Fault] = (),
+) -> Plan:
+    """Plan a film: pure, free, and all faults at once.
+
+    Args:
+        storyboard: The storyboard with its variables filled in.
+        studio: What has to be known of the studio.
+        pictures: What is known of every still, by its reference.
+        known: What the records say, by key.
+        faults: Faults found before, while reading and filling in.
+
+    Returns:
+        The plan; `plan.check()` raises if it has faults.
+    """
+    return _Planner(storyboard.with_ids(), studio, pictures, known, list(faults)).plan()
+
+
+class _Planner:
+    def __init__(
+        self,
+        board: Storyboard,
+        studio: StudioFacts,
+        stills: Stills,
+        known: Mapping[str, Known],
+        faults: list[Fault],
+    ) -> None:
+        self.board = board
+        self.studio = studio
+        self.stills = stills
+        self.known = known
+        self.earlier = {(fault.shot, fault.field.split(".")[0]) for fault in faults}
+        self.faults = faults
+        self.notes: list[str] = []
+        self.digests = {r: p.sha256 for r, p in stills.items() if isinstance(p, Picture)}
+
+    def plan(self) -> Plan:
+        self._check_ids()
+        clips = [clip for shot in self.board.shots for clip in self._clips_of(shot)]
+        cycle = find_cycle({clip.id: clip.depends_on for clip in clips})
+        if cycle:
+            self._cycle_fault(cycle)
+        else:
+            clips = self._with_keys(clips)
+            self._note_long_chains(clips)
+        to_buy = [clip for clip in clips if clip.to_buy]
+        return Plan(
+            title=self.board.title,
+            slug=slugify(self.board.title),
+            clips=tuple(clips),
+            joins=self._joins(clips),
+            film=self.board.film,
+            totals=_totals(to_buy),
+            unpriced=sum(clip.price is None for clip in to_buy),
+            seconds=0 if cycle else self._wall_time(clips),
+            notes=tuple(dict.fromkeys(self.notes)),
+            sandbox=any("@" in clip.vendor for clip in clips),
+            faults=tuple(self.faults),
+        )
+
+    def fault(self, shot: str, name: str, value: str, problem: str, remedy: str) -> None:
+        """Note a fault, unless reading the file found one at the same place."""
+        if (shot, name.split(".")[0]) not in self.earlier:
+            self.faults.append(Fault(shot, name, value, problem, remedy))
+
+    def _check_ids(self) -> None:
+        if not self.board.shots:
+            self.fault("", "shots", "", "is empty", "add at least one shot with a prompt")
+        counts = Counter(shot.id for shot in self.board.shots)
+        for name, count in counts.items():
+            if count > 1:
+                self.fault(name, "id", name, f"names {count} shots", "give each its own id")
+            if not _SLUG.fullmatch(name):
+                remedy = "use lower case letters, digits, - and _, 63 at most"
+                self.fault(name, "id", name, "is not a short name", remedy)
+
+    # -- clips --------------------------------------------------------------------------------
+
+    def _clips_of(self, shot: Shot) -> list[PlannedClip]:
+        takes = self._takes_of(shot)
+        pictures = self._pictures_of(shot)
+        names = [shot.model or self.board.model, *(shot.fallback or self.board.fallback)]
+        clips: list[PlannedClip] = []
+        for take in takes:
+            version = shot.model_copy(update={"take": take})
+            first_take = take == takes[0]
+            options = [
+                clip
+                for number, name in enumerate(dict.fromkeys(names))
+                if (
+                    clip := self._resolve(
+                        version,
+                        name,
+                        pictures,
+                        field="model" if number == 0 else "fallback",
+                        report=first_take,
+                    )
+                )
+            ]
+            if options:
+                main = options[0].model_copy(update={"fallback": tuple(options[1:])})
+                clips.append(self._named(main, shot, takes))
+        return clips
+
+    def _named(self, clip: PlannedClip, shot: Shot, takes: Sequence[str]) -> PlannedClip:
+        picked = str(shot.pick) if shot.pick else takes[0]
+        if clip.take == picked:
+            return clip
+        return clip.model_copy(update={"id": f"{shot.id}~{clip.take}", "in_film": False})
+
+    def _takes_of(self, shot: Shot) -> list[str]:
+        count = shot.takes or self.board.takes
+        if count and shot.take != "1":
+            self.fault(shot.id, "take", shot.take, "stands beside `takes`", "keep one of them")
+        takes = [str(number) for number in range(1, count + 1)] or [shot.take]
+        if shot.pick and str(shot.pick) not in takes:
+            remedy = f"use {' or '.join(takes)}"
+            self.fault(shot.id, "pick", str(shot.pick), "is not among the takes", remedy)
+            return takes
+        return takes
+
+    def _resolve(
+        self,
+        shot: Shot,
+        name: str,
+        pictures: tuple[PictureUse, ...],
+        *,
+        field: str,
+        report: bool,
+    ) -> PlannedClip | None:
+        model = self.studio.models.get(name)
+        if model is None:
+            if report:
+                self._model_fault(shot, name, field)
+            return None
+        resolver = ShotResolver(self.board, shot, model, self.studio, pictures, self.stills)
+        clip = resolver.resolve()
+        if report:
+            for found in resolver.faults:
+                if found not in self.faults:
+                    self.fault(found.shot, found.field, found.value, found.problem, found.remedy)
+            if clip:
+                self.notes += [f"shot {shot.id}: {advice.text}" for advice in self._advice(clip)]
+        self.notes += resolver.notes
+        return clip.model_copy(update={"price": self._price(clip)}) if clip else None
+
+    def _advice(self, clip: PlannedClip) -> list[Advice]:
+        advice = self.studio.models[clip.model].advice
+        return [a for a in advice if "LoRA" in a.text and "loras" in clip.asked]
+
+    def _model_fault(self, shot: Shot, name: str, field: str) -> None:
+        known = sorted(self.studio.models)
+        if not name:
+            remedy = f"set it on the shot or at the top, to one of {', '.join(known)}"
+            self.fault(shot.id, field, "", "is not set", remedy)
+            return
+        near = difflib.get_close_matches(name, known, n=1)
+        remedy = f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(known)}"
+        self.fault(shot.id, field, name, "is not a known model", remedy)
+
+    # -- pictures -----------------------------------------------------------------------------
+
+    def _pictures_of(self, shot: Shot) -> tuple[PictureUse, ...]:
+        if shot.last_frame and not shot.first_frame:
+            remedy = "set `first_frame` too, or leave `last_frame` out"
+            self.fault(shot.id, "last_frame", shot.last_frame, "has no first_frame", remedy)
+            return ()
+        first = self._first(shot) if shot.first_frame else None
+        last = self._last(shot) if shot.last_frame else None
+        return tuple(use for use in (first, last) if use)
+
+    def _first(self, shot: Shot) -> PictureUse | None:
+        value = shot.first_frame
+        if value == "previous":
+            index = self.board.shots.index(shot)
+            if index == 0:
+                remedy = "name a picture, or move the shot"
+                self.fault(shot.id, "first_frame", value, "no shot stands before it", remedy)
+                return None
+            return PictureUse(role="first", kind="clip", ref=self.board.shots[index - 1].id)
+        if value == "next":
+            remedy = "`next` belongs to last_frame; use `previous` or a picture"
+            self.fault(shot.id, "first_frame", value, "can't start on a later picture", remedy)
+            return None
+        return self._picture(shot, "first", value)
+
+    def _last(self, shot: Shot) -> PictureUse | None:
+        value = shot.last_frame
+        if value != "next":
+            if value == "previous" or value.startswith("shot:"):
+                remedy = "use a picture or `next`"
+                self.fault(shot.id, "last_frame", value, "can't be another shot's end", remedy)
+                return None
+            return self._picture(shot, "last", value)
+        index = self.board.shots.index(shot) + 1
+        if index >= len(self.board.shots):
+            self.fault(shot.id, "last_frame", value, "no shot follows", "name a picture")
+            return None
+        following = self.board.shots[index]
+        target = following.first_frame
+        if not target:
+            remedy = f"give {following.id} a first_frame, or name a picture"
+            self.fault(shot.id, "last_frame", value, "the next shot has no first_frame", remedy)
+            return None
+        if target in {"previous", "next", f"shot:{shot.id}"}:
+            problem = f"the next shot starts where this one ends ({target})"
+            self.fault(shot.id, "last_frame", value, problem, "leave it out or name a picture")
+            return None
+        return self._picture(shot, "last", target)
+
+    def _picture(self, shot: Shot, role: Role, value: str) -> PictureUse | None:
+        field = f"{role}_frame"
+        if value.startswith("shot:"):
+            name = value.removeprefix("shot:").strip()
+            ids = [other.id for other in self.board.shots]
+            if name not in ids:
+                near = difflib.get_close_matches(name, ids, n=1)
+                remedy = f"did you mean `shot:{near[0]}`?" if near else f"use {', '.join(ids)}"
+                self.fault(shot.id, field, value, "names no shot", remedy)
+                return None
+            return PictureUse(role=role, kind="clip", ref=name)
+        if value.startswith("vendor:"):
+            url = value.removeprefix("vendor:").strip()
+            if not re.match(r"https?://[^\s]+$", url):
+                self.fault(shot.id, field, value, "is not a URL", "write `vendor:https://...`")
+                return None
+            return PictureUse(role=role, kind="vendor", ref=url)
+        return PictureUse(role=role, kind="still", ref=value)
+
+    # -- the whole ----------------------------------------------------------------------------
+
+    def _with_keys(self, clips: list[PlannedClip]) -> list[PlannedClip]:
+        """Give clips their keys in chain order, as far as last frames are known."""
+        done: dict[str, PlannedClip] = {}
+        digests = dict(self.digests)
+        waiting = list(clips)
+        while waiting:
+            ready = [c for c in waiting if all(d in done or not _in(d, clips) for d in c.depends_on)]
+            for clip in ready:
+                key = clip.key_with(digests, self.studio.models[clip.model])
+                found = self.known.get(key) if key else None
+                done[clip.id] = clip.model_copy(
+                    update={
+                        "key": key,
+                        "state": found.state if found else "new",
+                        "job_id": found.job_id if found else None,
+                    }
+                )
+                if found and found.last_frame:
+                    digests[clip.id] = found.last_frame
+            waiting = [clip for clip in waiting if clip.id not in done]
+        return [done[clip.id] for clip in clips]
+
+    def _cycle_fault(self, cycle: Cycle) -> None:
+        way = " -> ".join((*cycle, cycle[0]))
+        remedy = "start one of them on a picture"
+        shot = next((s for s in self.board.shots if s.id == cycle[0]), None)
+        value = shot.first_frame if shot else ""
+        self.fault(cycle[0], "first_frame", value, f"waits for itself ({way})", remedy)
+
+    def _note_long_chains(self, clips: list[PlannedClip]) -> None:
+        links: dict[str, int] = {}
+        for clip in clips:
+            links[clip.id] = 1 + max((links.get(name, 0) for name in clip.depends_on), default=-1)
+            if links[clip.id] == LONGEST_CHAIN + 1:
+                self.notes.append(
+                    f"shot {clip.shot}: more than {LONGEST_CHAIN} links from a still; colour and "
+                    "sharpness drift along a chain, a new still resets them"
+                )
+
+    def _joins(self, clips: list[PlannedClip]) -> tuple[PlannedJoin, ...]:
+        film = [clip for clip in clips if clip.in_film]
+        joins: list[PlannedJoin] = []
+        for before, clip in zip([None, *film], film, strict=False):
+            if before is None:
+                joins.append(PlannedJoin(shot=clip.shot, why="start"))
+                continue
+            first = next((use for use in clip.pictures if use.role == "first"), None)
+            last = next((use for use in before.pictures if use.role == "last"), None)
+            if first and first.kind == "clip" and first.ref == before.id:
+                joins.append(PlannedJoin(shot=clip.shot, doubled=1, why="chained"))
+            elif first and last and self._same_picture(first, last):
+                joins.append(PlannedJoin(shot=clip.shot, doubled=1, why="shared still"))
+            else:
+                joins.append(PlannedJoin(shot=clip.shot))
+        return tuple(joins)
+
+    def _same_picture(self, one: PictureUse, other: PictureUse) -> bool:
+        if one.kind != other.kind:
+            return False
+        if one.kind == "still":
+            mine, theirs = self.digests.get(one.ref), self.digests.get(other.ref)
+            return mine is not None and one.identity(mine) == other.identity(theirs or "")
+        return one.ref == other.ref
+
+    def _price(self, clip: PlannedClip) -> Money | None:
+        return price_of(clip, self.studio.prices)
+
+    def _wall_time(self, clips: list[PlannedClip]) -> float:
+        times = {clip.id: self._duration(clip) for clip in clips}
+        path = critical_path({c.id: c.depends_on for c in clips}, times)
+        crowded = 0.0
+        for name in {clip.model for clip in clips}:
+            limit = self.studio.models[name].limits.concurrent
+            if limit:
+                crowded = max(crowded, sum(times[c.id] for c in clips if c.model == name) / limit)
+        return max(path, crowded)
+
+    def _duration(self, clip: PlannedClip) -> float:
+        if clip.state in {"ready", "stored"}:
+            return 0.0
+        vendor = self.studio.models[clip.model].vendor
+        return sum(clip.expected) / 2 / self.studio.speeds.get(vendor, 1.0)
+
+
+def price_of(clip: PlannedClip, prices: Sequence[Price]) -> Money | None:
+    """Estimate a clip's price: the first entry that matches, or None if none does."""
+    for price in prices:
+        matches = (
+            price.model == clip.model
+            and price.mode in {"", clip.mode}
+            and price.resolution in {"", clip.resolution}
+            and price.routing in {"", clip.routing or "auto"}
+        )
+        if matches:
+            units = Decimal(str(clip.seconds)) if price.per == "second" else Decimal(1)
+            return Money(amount=price.amount * units, currency=price.currency)
+    return None
+
+
+def _totals(clips: Sequence[PlannedClip]) -> tuple[Money, ...]:
+    sums: dict[str, Decimal] = {}
+    for clip in clips:
+        if clip.price:
+            currency = clip.price.currency
+            sums[currency] = sums.get(currency, Decimal(0)) + clip.price.amount
+    return tuple(Money(amount=amount, currency=currency) for currency, amount in sums.items())
+
+
+def _in(clip_id: str, clips: Sequence[PlannedClip]) -> bool:
+    return any(clip.id == clip_id for clip in clips)

@@ -1,0 +1,381 @@
+"""From one shot to what a model is asked: mode, parameters, pictures, and every fault.
+
+Pure. An inherited value that the mode does not have is dropped with a note; one it has but does
+not allow is a fault; a value on the shot itself that does not fit is always a fault.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from prefect_videogen.capabilities import Mode, Model, Param, Problem
+from prefect_videogen.errors import Fault
+from prefect_videogen.plan.model import Picture, PictureUse, PlannedClip, StudioFacts, Unreadable
+from prefect_videogen.storyboard import OTHER_WORDS, Shot, Storyboard
+
+TIER_ORDER = ("turbo", "standard", "pro", "master")
+COMMON = ("resolution", "aspect_ratio", "seconds", "seed", "negative_prompt", "expand_prompt")
+_SAME_SHAPE = 0.01
+
+Stills = Mapping[str, Picture | Unreadable]
+
+
+class ShotResolver:
+    """Resolves one shot against one model, collecting faults and notes."""
+
+    def __init__(
+        self,
+        board: Storyboard,
+        shot: Shot,
+        model: Model,
+        studio: StudioFacts,
+        pictures: tuple[PictureUse, ...],
+        stills: Stills,
+    ) -> None:
+        self.board = board
+        self.shot = shot
+        self.model = model
+        self.studio = studio
+        self.pictures = pictures
+        self.stills = stills
+        self.faults: list[Fault] = []
+        self.notes: list[str] = []
+
+    def resolve(self) -> PlannedClip | None:
+        """Resolve the shot; None if no mode can be found for it."""
+        label = self.studio.labels.get(self.model.vendor, "")
+        if not label:
+            problem = f"belongs to {self.model.vendor}, for which the studio has no credentials"
+            remedy = f"add them to the studio {self.studio.name} or use another vendor's model"
+            self.fault("model", self.model.id, problem, remedy)
+        self._check_pictures()
+        mode = self._mode()
+        if mode is None:
+            return None
+        asked = self._params(mode)
+        sent = {
+            p.name: asked.get(p.name, p.default)
+            for p in self.model.params_of(mode.name)
+            if p.name in asked or _goes_out(p)
+        }
+        whole = {**{p.name: p.default for p in self.model.params_of(mode.name)}, **asked}
+        seconds = self._value_of("seconds", whole)
+        return PlannedClip(
+            id=self.shot.id,
+            shot=self.shot.id,
+            take=self.shot.take,
+            vendor=label,
+            model=self.model.id,
+            mode=mode.name,
+            params=sent,
+            asked=asked,
+            routing=self._routing(),
+            extra={**self.board.extra_input, **self.shot.extra_input},
+            pictures=self._fitted(),
+            depends_on=tuple(u.ref for u in self.pictures if u.kind == "clip"),
+            seconds=float(seconds or 0),
+            resolution=str(self._value_of("resolution", whole) or ""),
+            expected=self.model.generation_seconds(mode.name, whole),
+        )
+
+    def fault(self, name: str, value: object, problem: str, remedy: str) -> None:
+        """Note a fault of this shot."""
+        self.faults.append(Fault(self.shot.id, name, _shown(value), problem, remedy))
+
+    def note(self, text: str) -> None:
+        """Note what is worth knowing."""
+        self.notes.append(f"shot {self.shot.id}: {text}")
+
+    # -- mode ---------------------------------------------------------------------------------
+
+    def _mode(self) -> Mode | None:
+        loras = bool(self._loras())
+        named = self.shot.options.get("mode") or self.board.options.get("mode")
+        if named is not None:
+            return self._named_mode(str(named), loras=loras)
+        tier = self._tier(loras=loras)
+        if tier is None:
+            return None
+        found = self.model.infer_mode(len(self.pictures), loras=loras, tier=tier)
+        if isinstance(found, Mode):
+            return found
+        self._mode_fault(found, tier)
+        return None
+
+    def _named_mode(self, name: str, *, loras: bool) -> Mode | None:
+        mode = self.model.mode(name)
+        if mode is None:
+            names = [mode.name for mode in self.model.modes]
+            problem = f"is no mode of {self.model.id}"
+            self.fault("options.mode", name, problem, "use " + " or ".join(names))
+            return None
+        least, most = mode.images
+        if not least <= len(self.pictures) <= most:
+            count = f"{least}" if least == most else f"{least} to {most}"
+            problem = f"takes {count} pictures, the shot has {len(self.pictures)}"
+            self.fault("options.mode", name, problem, "leave it out or change the frames")
+        if mode.loras != loras:
+            problem = "needs LoRAs" if mode.loras else "takes no LoRAs"
+            self.fault("options.mode", name, problem, "leave it out or change `loras`")
+        return mode
+
+    def _mode_fault(self, found: Problem, tier: str) -> None:
+        count = len(self.pictures)
+        fits_other_tier = "tier:" in found.remedy
+        if "LoRA" in found.problem:
+            name, value = "loras", ""
+        elif fits_other_tier:
+            name, value = "tier", tier
+        elif count > 1:
+            name, value = "last_frame", self.shot.last_frame
+        else:
+            name, value = "first_frame", self.shot.first_frame
+        problem = found.problem if not fits_other_tier else f"{found.problem} of {self.model.id}"
+        self.fault(name, value, f"{self.model.id}: {problem}", found.remedy)
+
+    def _tier(self, *, loras: bool) -> str | None:
+        """The tier to use; None after a fault."""
+        tiers = self.model.tiers
+        if self.board.draft and tiers:
+            ranked = sorted(tiers, key=lambda t: TIER_ORDER.index(t) if t in TIER_ORDER else 99)
+            for tier in ranked:
+                found = self.model.infer_mode(len(self.pictures), loras=loras, tier=tier)
+                if isinstance(found, Mode):
+                    return tier
+            return ""
+        tier = self.shot.tier or self.board.tier
+        if not tier or tier in tiers:
+            return tier
+        if tiers:
+            remedy = "use " + " or ".join(tiers)
+            self.fault("tier", tier, f"is no tier of {self.model.id}", remedy)
+            return None
+        self._drop("tier", tier, own=bool(self.shot.tier))
+        return ""
+
+    # -- parameters ---------------------------------------------------------------------------
+
+    def _params(self, mode: Mode) -> dict[str, Any]:
+        asked: dict[str, Any] = {}
+        self._add_prompt(asked)
+        for name in COMMON:
+            own, inherited = getattr(self.shot, name), getattr(self.board, name)
+            value = own if _is_set(name, own) else inherited
+            if _is_set(name, value):
+                self._add_common(asked, mode, name, value, own=_is_set(name, own))
+        self._add_options(asked, mode)
+        self._add_loras(asked, mode)
+        if self.board.draft:
+            self._make_draft(asked, mode)
+        self._shift_seed(asked)
+        return asked
+
+    def _add_prompt(self, asked: dict[str, Any]) -> None:
+        param = self.model.param("prompt")
+        prompt = " ".join(part for part in (self.shot.prompt.strip(), self.board.look.strip()) if part)
+        if not self.shot.prompt.strip():
+            self.fault("prompt", "", "is missing", "say what is seen and how the camera moves")
+        elif param and (problem := param.check(prompt)):
+            with_look = " with the look" if self.board.look.strip() else ""
+            self.fault("prompt", self.shot.prompt, problem.problem + with_look, problem.remedy)
+        asked["prompt"] = prompt
+
+    def _add_common(
+        self, asked: dict[str, Any], mode: Mode, name: str, value: Any, *, own: bool
+    ) -> None:
+        param = self.model.param(name)
+        if param is None or (param.modes and mode.name not in param.modes):
+            if name == "aspect_ratio" and self.pictures and not own:
+                return  # it shapes the pictures instead
+            self._drop(name, value, own=own, mode=mode if param else None)
+            return
+        plain = _plain(name, value)
+        if problem := param.check(plain):
+            inherited = "" if own else " (set at the top)"
+            self.fault(
+                name, value, f"{problem.problem} on {self.model.id}{inherited}", problem.remedy
+            )
+            return
+        self._advise(param, plain)
+        asked[param.name] = plain
+
+    def _add_options(self, asked: dict[str, Any], mode: Mode) -> None:
+        own = self.shot.options
+        for name, value in {**self.board.options, **own}.items():
+            if name == "mode":
+                continue
+            param = next((p for p in self.model.params if p.name == name), None)
+            if param is not None and param.field:
+                problem = "has a common name"
+                self.fault(f"options.{name}", value, problem, f"`{name}` is `{param.field}` here")
+            elif param is None or (param.modes and mode.name not in param.modes):
+                self._drop_option(name, value, own=name in own, mode=mode if param else None)
+            elif found := param.check(value):
+                where = f"{found.problem} on {self.model.id}"
+                self.fault(f"options.{name}", value, where, found.remedy)
+            else:
+                self._advise(param, value)
+                asked[name] = value
+
+    def _drop_option(self, name: str, value: object, *, own: bool, mode: Mode | None) -> None:
+        if not own or mode is not None:
+            self._drop(f"options.{name}", value, own=own, mode=mode)
+            return
+        known = [p.name for p in self.model.params if not p.field]
+        near = difflib.get_close_matches(name, known, n=1)
+        if name in OTHER_WORDS:
+            remedy = f"`{name}` is `{OTHER_WORDS[name]}` here"
+        elif near:
+            remedy = f"did you mean `{near[0]}`?"
+        else:
+            remedy = f"use {', '.join(known)} or `extra_input`" if known else "use `extra_input`"
+        self.fault(f"options.{name}", value, f"is no field of {self.model.id}", remedy)
+
+    def _loras(self) -> list[Any]:
+        if self.shot.loras:
+            return list(self.shot.loras)
+        if self.board.loras and not any(mode.loras for mode in self.model.modes):
+            self._drop("loras", f"{len(self.board.loras)} LoRAs", own=False)
+            return []
+        return list(self.board.loras)
+
+    def _add_loras(self, asked: dict[str, Any], mode: Mode) -> None:
+        param = self.model.param("loras")
+        if not mode.loras or param is None:
+            return
+        loras = [lora.model_dump() for lora in (self.shot.loras or self.board.loras)]
+        if problem := param.check(loras):
+            self.fault("loras", "", problem.problem, problem.remedy)
+        for lora in loras:
+            if not re.match(r"https?://[^\s]+$", lora["path"]):
+                self.fault("loras", lora["path"], "is not a public URL", "use an https:// URL")
+            if param.advised and not param.advised[0] <= lora["scale"] <= param.advised[1]:
+                low, high = param.advised
+                self.note(f"LoRA scale {lora['scale']:g} is outside the advised {low:g} to {high:g}")
+        asked["loras"] = loras
+
+    def _make_draft(self, asked: dict[str, Any], mode: Mode) -> None:
+        for label in ("resolution", "seconds"):
+            param = self.model.param(label)
+            if param is None or (param.modes and mode.name not in param.modes):
+                continue
+            lowest = min(param.choices, key=_number) if param.choices else param.minimum
+            if lowest is not None:
+                asked[param.name] = _plain(label, lowest)
+
+    def _shift_seed(self, asked: dict[str, Any]) -> None:
+        if self.shot.take == "1":
+            return
+        param = self.model.param("seed")
+        if param is None or param.name not in asked:
+            if param is None:
+                self.note(f"{self.model.id} has no seed, so takes differ by chance")
+            return
+        if not self.shot.take.isdigit():
+            self.note("a take that is a word keeps the seed, so the clip may look the same")
+            return
+        shifted = int(asked[param.name]) + int(self.shot.take) - 1
+        if problem := param.check(shifted):
+            self.fault("take", self.shot.take, f"makes the seed {shifted}", problem.remedy)
+        asked[param.name] = shifted
+
+    def _routing(self) -> str:
+        own, value = self.shot.routing, self.shot.routing or self.board.routing
+        if not value:
+            return ""
+        if not self.model.routing:
+            self._drop("routing", value, own=bool(own))
+            return ""
+        if value not in self.model.routing and not self.model.routing_open:
+            remedy = "use " + ", ".join(self.model.routing)
+            self.fault("routing", value, f"is no routing of {self.model.id}", remedy)
+        return value
+
+    def _advise(self, param: Param, value: Any) -> None:
+        if param.advised and not param.advised[0] <= value <= param.advised[1]:
+            low, high = param.advised
+            self.note(f"{param.label} = {value:g} is outside the advised {low:g} to {high:g}")
+        if param.step and abs(value / param.step - round(value / param.step)) > 1e-6:  # noqa: PLR2004
+            self.note(f"{param.label} = {value:g} is not a step of {param.step:g}")
+
+    def _drop(self, name: str, value: object, *, own: bool, mode: Mode | None = None) -> None:
+        where = f"{mode.name} of {self.model.id}" if mode else self.model.id
+        if own:
+            remedy = "leave it out or use a model that has it"
+            if name == "aspect_ratio":
+                remedy = "the clip follows its picture; set it at the top to crop pictures to it"
+            self.fault(name, value, f"{where} does not have it", remedy)
+        else:
+            self.note(f"{name} = {_shown(value)} is left out, {where} does not have it")
+
+    # -- pictures -----------------------------------------------------------------------------
+
+    def _check_pictures(self) -> None:
+        for use in self.pictures:
+            name = f"{use.role}_frame"
+            still = self.stills.get(use.ref) if use.kind == "still" else None
+            if isinstance(still, Unreadable):
+                self.fault(name, use.ref, still.problem, still.remedy)
+            if use.kind != "vendor" and self.model.vendor not in self.studio.publishes:
+                self.fault(
+                    name,
+                    use.ref,
+                    f"can't be handed to {self.model.vendor}: nowhere to publish a picture",
+                    "give the media store a public URL, or write `vendor:https://...`",
+                )
+
+    def _fitted(self) -> tuple[PictureUse, ...]:
+        """Say of every picture how it must be brought to the board's shape, if at all."""
+        fit = self.shot.picture_fit or self.board.picture_fit or "crop"
+        ratio = self.board.aspect_ratio
+        if fit == "keep" or not re.fullmatch(r"\d+:\d+", ratio):
+            return self.pictures
+        width, height = (int(part) for part in ratio.split(":"))
+        fitted = []
+        for use in self.pictures:
+            still = self.stills.get(use.ref)
+            shape = still.width / still.height if isinstance(still, Picture) else 0
+            wanted = width / max(height, 1)
+            if use.kind == "still" and shape and abs(shape / wanted - 1) > _SAME_SHAPE:
+                fitted.append(use.model_copy(update={"fit": f"{fit} {ratio}"}))
+            else:
+                fitted.append(use)
+        return tuple(fitted)
+
+    def _value_of(self, label: str, params: Mapping[str, Any]) -> Any:
+        param = self.model.param(label)
+        return params.get(param.name) if param else None
+
+
+def _goes_out(param: Param) -> bool:
+    """Whether a parameter that was not set is sent all the same."""
+    if param.default is None or param.send == "when_set":
+        return False
+    return param.required or bool(param.field)
+
+
+def _is_set(name: str, value: object) -> bool:
+    return value != -1 if name == "seed" else bool(value)
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "expand_prompt":
+        return value == "on"
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _number(value: object) -> float:
+    found = re.match(r"\d+", str(value))
+    return float(found.group()) if found else 0.0
+
+
+def _shown(value: object, longest: int = 60) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value)
+    return text if len(text) <= longest else text[: longest - 3] + "..."

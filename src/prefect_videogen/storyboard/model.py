@@ -1,0 +1,144 @@
+"""The storyboard: what a person asks for, as flat shots with defaults on top.
+
+The same model is the file, the flow parameter and the run form, so it has no unions and no
+optional objects: an empty text, 0 or -1 means "not set". What a model makes of it is the plan's
+business; here only shapes are checked.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Switch = Literal["", "on", "off"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_default=False)
+
+
+class Lora(_Strict):
+    """A LoRA: where its weights are and how strongly they count."""
+
+    path: str = Field(description="Public https URL of the weights file.")
+    scale: float = Field(1.0, description="Strength; 0.5 to 2.0 is advised.")
+
+
+class ShotFields(_Strict):
+    """The fields that a shot may set and that may stand at the top as defaults."""
+
+    model: str = Field("", description="Model that makes the clip, for example vidu-q3.")
+    resolution: str = Field("", description="480p, 540p, 720p or 1080p; empty: model's default.")
+    aspect_ratio: str = Field("", description="For example 16:9 or 9:16; empty: the default.")
+    seconds: float = Field(0, ge=0, description="Length in seconds; 0: the model's default.")
+    tier: Literal["", "standard", "pro", "master", "turbo"] = Field(
+        "", description="Quality tier, where the model has tiers; empty: its default tier."
+    )
+    seed: int = Field(-1, ge=-1, description="Number that makes results repeat; -1: random.")
+    negative_prompt: str = Field("", description="What should not be in the picture.")
+    expand_prompt: Switch = Field(
+        "", description="Whether the vendor may rewrite the prompt; empty: its default."
+    )
+    picture_fit: Literal["", "crop", "pad", "keep"] = Field(
+        "", description="How a picture is brought to the aspect ratio; empty: crop."
+    )
+    routing: str = Field("", description="APIXO's provider: auto, value, official or a channel.")
+    loras: list[Lora] = Field(default_factory=list, description="LoRAs, where the model has them.")
+    fallback: list[str] = Field(
+        default_factory=list, description="Models tried in order after a definite refusal."
+    )
+    takes: int = Field(0, ge=0, le=20, description="Buy takes 1 to n of the shot; 0: just one.")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="The vendor's own input fields, and mode."
+    )
+    extra_input: dict[str, Any] = Field(
+        default_factory=dict, description="Sent to the vendor as it is, unchecked."
+    )
+
+    @field_validator("expand_prompt", mode="before")
+    @classmethod
+    def _switch(cls, value: object) -> object:
+        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
+class Shot(ShotFields):
+    """One shot of the film."""
+
+    id: str = Field("", description="Short name, lower case; empty: its number.")
+    prompt: str = Field("", description="What is seen and how the camera moves.")
+    first_frame: str = Field(
+        "",
+        description="Picture the shot starts on: a path, s3:// or https:// address, previous, "
+        "or shot:<id>.",
+    )
+    last_frame: str = Field(
+        "", description="Picture the shot ends on: a path or address, or next."
+    )
+    take: str = Field("1", description="Which deliberate version this is: 1, 2, ... or a word.")
+    pick: int = Field(0, ge=0, description="Which of the takes goes into the film; 0: the first.")
+
+    @field_validator("take", mode="before")
+    @classmethod
+    def _take(cls, value: object) -> object:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return str(value) if whole else value
+
+
+class FilmOptions(_Strict):
+    """How the clips become a film."""
+
+    transition: Literal["cut"] = Field("cut", description="How one shot follows another.")
+    sound: Literal["clips", "none"] = Field("clips", description="Keep the clips' sound or none.")
+    on_missing: Literal["fail", "skip"] = Field(
+        "fail", description="What becomes of the film when a shot is missing."
+    )
+    fit: Literal["crop", "pad"] = Field("pad", description="How odd sizes join the film.")
+    size: str = Field("", description="Width x height, for example 1280x720; empty: the clips'.")
+    fps: float = Field(0, ge=0, le=120, description="Frames a second; 0: the clips'.")
+
+    @field_validator("size")
+    @classmethod
+    def _size(cls, value: str) -> str:
+        if not value:
+            return value
+        width, _, height = value.lower().partition("x")
+        if not (width.isdigit() and height.isdigit()):
+            message = "write width x height, for example 1280x720"
+            raise ValueError(message)
+        if int(width) % 2 or int(height) % 2 or not 64 <= min(int(width), int(height)):
+            message = "use even numbers of at least 64"
+            raise ValueError(message)
+        return f"{int(width)}x{int(height)}"
+
+
+class Storyboard(ShotFields):
+    """A film: its shots in order, and defaults for all of them."""
+
+    title: str = Field("", description="Title of the film; names its folder.")
+    look: str = Field("", description="Added to every prompt, for one look throughout.")
+    shots: list[Shot] = Field(default_factory=list, description="The shots, in film order.")
+    film: FilmOptions = Field(default_factory=FilmOptions, description="How they are joined.")
+    variables: dict[str, str] = Field(
+        default_factory=dict, description="Values for {names} in title, prompts and pictures."
+    )
+    draft: bool = Field(default=False, description="Cheapest and shortest version of all shots.")
+
+    @field_validator("variables", mode="before")
+    @classmethod
+    def _texts(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {k: str(v) if isinstance(v, int | float) else v for k, v in value.items()}
+
+    def with_ids(self) -> Storyboard:
+        """Give every shot without an id its number: 01, 02, ..."""
+        shots = [
+            shot if shot.id else shot.model_copy(update={"id": f"{number:02d}"})
+            for number, shot in enumerate(self.shots, 1)
+        ]
+        return self.model_copy(update={"shots": shots})
+
+
+SHOT_DEFAULTS: tuple[str, ...] = tuple(ShotFields.model_fields)
+"""Names of the fields that may stand at the top as defaults."""
