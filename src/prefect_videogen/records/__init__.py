@@ -1,0 +1,35 @@
+"""What is known about every clip, in the media store, created once and never overwritten.
+
+Everything is written before money is spent. Prefect's state is a convenience; this is the truth.
+"""
+
+from prefect_videogen.records.clips import ClipRecords, open_path
+from prefect_videogen.records.model import (
+    Attempt,
+    Claimed,
+    End,
+    EndKind,
+    History,
+    Ready,
+    Record,
+    Stored,
+    Submitted,
+)
+from prefect_videogen.records.store import LocalStore, Store, open_store
+
+__all__ = [
+    "Attempt",
+    "Claimed",
+    "ClipRecords",
+    "End",
+    "EndKind",
+    "History",
+    "LocalStore",
+    "Ready",
+    "Record",
+    "Store",
+    "Stored",
+    "Submitted",
+    "open_path",
+    "open_store",
+]
