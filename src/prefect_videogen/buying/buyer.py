@@ -1,0 +1,371 @@
+"""Buying a clip once, whatever dies when.
+
+The records decide: a stored clip is used, a ready one fetched, a submitted one waited for. Only
+then is an attempt claimed, and the claim is the last thing before the POST. A claim without a job
+id is never simply repeated: who meets one waits its window out and calls the outcome unknown.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+
+from prefect_videogen.buying.policy import MOST_JOBS, Next, end_of, error_of, verdict_on
+from prefect_videogen.buying.policy import verdict_on_end
+from prefect_videogen.buying.request import ClipRequest, How, Job, OnExpired, OnUnknown
+from prefect_videogen.errors import (
+    BudgetExceeded,
+    JobFailed,
+    NotSent,
+    SubmissionUnknown,
+    Throttled,
+    VendorError,
+)
+from prefect_videogen.pictures import probe_lora, publish
+from prefect_videogen.plan import PlannedClip
+from prefect_videogen.progress import tell
+from prefect_videogen.records import Attempt, Claimed, End, History, Submitted
+from prefect_videogen.studio import OpenStudio
+from prefect_videogen.vendors import Submitted as Accepted
+from prefect_videogen.vendors import encode_body, request_body
+
+logger = logging.getLogger(__name__)
+
+WINDOW = 120.0
+"""Seconds a claim holds; its owner sends within the first half or not at all."""
+
+AFTER_WINDOW = 30.0
+"""Seconds more that somebody else waits before calling the outcome unknown."""
+
+SHORTEST_WINDOW = 4.0
+REPEATABLE = 600.0
+"""Seconds after the claim in which EvoLink's idempotency key is trusted."""
+
+REPEAT_AFTER = 60.0
+UNSENT_TRIES = 5
+PATIENCE = 1800.0
+"""Seconds for which a throttled submission is tried again."""
+
+
+@dataclass
+class Buyer:
+    """Buys one clip for one request.
+
+    Attributes:
+        studio: The open studio.
+        request: What is asked for.
+        on_unknown: What to do about an earlier submission whose outcome is unknown.
+        on_expired: What to do about a bought clip whose result has expired.
+        may_buy: Whether a new purchase is allowed at all.
+    """
+
+    studio: OpenStudio
+    request: ClipRequest
+    on_unknown: OnUnknown = "stop"
+    on_expired: OnExpired = "stop"
+    may_buy: bool = True
+
+    def __post_init__(self) -> None:
+        """Look up what every step needs."""
+        self.clip: PlannedClip = self.request.clip
+        self.key = self.request.key
+        self.records = self.studio.records
+        self.time = self.studio.time
+        self.account = self.studio.account(self.clip.vendor)
+        self.model = self.studio.model(self.clip)
+        self._body: bytes | None = None
+        self._tries = 0
+        self._throttled_until: float | None = None
+
+    async def buy(self) -> Job:
+        """Return the clip's job: an earlier one if there is one, else a newly bought one.
+
+        Raises:
+            VendorError: What the vendor said, or `SubmissionUnknown`; names the shot.
+            RecordError: If the media store does not answer as it must; nothing is bought then.
+        """
+        try:
+            return await self._buy()
+        except BaseException as error:
+            await self.studio.give_back(self.key)
+            if isinstance(error, VendorError):
+                error.for_shot(self.clip.shot)
+            raise
+
+    async def _buy(self) -> Job:
+        while True:
+            history = await self.records.history(self.key)
+            job = self._job_in(history)
+            if job:
+                await self.records.note_run(self.studio.run, self.key, job.attempt)
+                return job
+            latest = history.latest
+            if latest is None:
+                number = 1
+            elif latest.state == "claimed":
+                await self._meet_claim(latest)
+                continue
+            else:
+                number = self._after_end(history, latest)
+            job = await self._attempt(number)
+            if job:
+                return job
+
+    # -- what is there already ----------------------------------------------------------------
+
+    def _job_in(self, history: History) -> Job | None:
+        """The job to go on with, if the records hold one."""
+        attempt = history.stored or history.latest
+        if attempt is None or attempt.submitted is None:
+            return None
+        if attempt.state == "stored":
+            return self._job(attempt, "reused")
+        return self._job(attempt, "resumed") if attempt.end is None else None
+
+    def _job(self, attempt: Attempt, how: How) -> Job:
+        submitted = attempt.submitted
+        if submitted is None or attempt.state not in {"submitted", "ready", "stored"}:
+            message = f"attempt {attempt.number} of {self.key} has no job"
+            raise ValueError(message)
+        return Job(
+            shot=self.clip.shot,
+            key=self.key,
+            attempt=attempt.number,
+            vendor=self.clip.vendor,
+            model=self.clip.model,
+            mode=self.clip.mode,
+            job_id=submitted.job_id,
+            state="stored" if attempt.stored else "ready" if attempt.ready else "submitted",
+            how=how,
+            submitted_at=submitted.at,
+            expected=self.clip.expected,
+        )
+
+    def _after_end(self, history: History, latest: Attempt) -> int:
+        """The number of the next attempt, or the recorded reason why there is none."""
+        end = latest.end
+        if end is None:
+            message = f"attempt {latest.number} of {self.key} has not ended"
+            raise ValueError(message)
+        verdict = verdict_on_end(end).later
+        error = error_of(end, self.clip.shot)
+        if verdict is Next.IF_TOLD and self.on_expired != "rebuy":
+            error.next_step = "It was paid; run again with on_expired=rebuy to buy it once more."
+            raise error
+        if verdict in {Next.STOP, Next.FALLBACK}:
+            error.next_step = "Change the shot, or raise its take to ask for the same again."
+            raise error
+        if history.jobs >= MOST_JOBS and end.kind == "failed":
+            message = f"{history.jobs} jobs have failed ({error.message}); no more are bought"
+            raise JobFailed(
+                message,
+                vendor=error.vendor,
+                code=error.code,
+                job_id=end.job_id,
+                next_step="Change the shot, or raise its take to try again.",
+            )
+        return latest.number + 1
+
+    async def _meet_claim(self, found: Attempt) -> None:
+        """Wait a foreign claim's window out; return when its outcome is recorded."""
+        claimed = found.claimed
+        if claimed is None:
+            message = f"attempt {found.number} of {self.key} is not claimed"
+            raise ValueError(message)
+        window = claimed.window + max(AFTER_WINDOW / self.account.speed, 1.0)
+        tell(self.clip.shot, "waiting", "an earlier submission is being settled", (0, window))
+        deadline = self.time.monotonic() + window
+        while self.time.monotonic() < deadline:
+            await self.time.sleep(min(window / 20, 2.0))
+            now = await self.records.attempt(self.key, found.number)
+            if now is not None and now.state != "claimed":
+                return
+        await self._settle_unknown(found.number, claimed)
+
+    async def _settle_unknown(self, number: int, claimed: Claimed) -> None:
+        """Settle a submission whose answer nobody has, or raise `SubmissionUnknown`."""
+        if self.model.vendor == "evolink" and await self._repeat(number, claimed):
+            return
+        if self.on_unknown == "resubmit":
+            logger.warning(
+                "Shot %s: attempt %s is given up as unknown; it may have been billed",
+                self.clip.shot,
+                number,
+            )
+            message = "given up by on_unknown=resubmit; the job may exist and be billed"
+            end = End(at=self.time.now(), kind="abandoned", message=message, billed="unknown")
+            await self.records.end(self.key, number, end)
+            await self._close(number)
+            return
+        raise self._unknown()
+
+    def _unknown(self, reason: str = "an earlier submission got no answer") -> SubmissionUnknown:
+        message = f"{reason}, so whether {self.clip.model} made this clip is not known"
+        return SubmissionUnknown(
+            message,
+            vendor=self.model.vendor,
+            shot=self.clip.shot,
+            next_step=(
+                "Nothing is bought again by itself. Look at the vendor's list of jobs; run with "
+                "on_unknown=resubmit to buy it once more."
+            ),
+        )
+
+    async def _repeat(self, number: int, claimed: Claimed) -> bool:
+        """Send a claim's exact bytes again under its idempotency key, where that is safe."""
+        repeatable = max(REPEATABLE / self.account.speed, 60.0)
+        if self.time.now() - claimed.at > repeatable:
+            return False
+        logger.info("Shot %s: asking again under the same idempotency key", self.clip.shot)
+        try:
+            accepted = await self._post(claimed.body.encode(), claimed.idempotency_key)
+        except SubmissionUnknown:
+            return False
+        except VendorError as error:
+            verdict = verdict_on(error)
+            if verdict.end is None:
+                return False
+            if isinstance(error, NotSent | Throttled):
+                return False  # this said nothing about the first time
+            await self.records.end(self.key, number, end_of(error, verdict.end, self.time.now()))
+            await self._close(number)
+            return True
+        await self._record_accepted(number, accepted)
+        return True
+
+    # -- a new attempt ------------------------------------------------------------------------
+
+    async def _attempt(self, number: int) -> Job | None:
+        """Claim and send one attempt; None to look at the records again."""
+        if not self.may_buy:
+            message = "has to be bought, but no more purchases are allowed in this run"
+            step = "Raise max_new_clips, or run again."
+            raise BudgetExceeded(message, shot=self.clip.shot, next_step=step)
+        tell(self.clip.shot, "buying", self.clip.model)
+        await self.studio.take_slot(self.key, self.model)
+        body = await self._prepared()
+        await self.studio.pace(self.model).turn()
+        window = max(WINDOW / self.account.speed, SHORTEST_WINDOW)
+        claimed = Claimed(
+            at=self.time.now(),
+            owner=self.studio.owner,
+            run=self.studio.run,
+            shot=self.clip.shot,
+            vendor=self.clip.vendor,
+            model=self.clip.model,
+            base_url=self.account.base_url,
+            body=body.decode(),
+            idempotency_key=f"videogen-{self.key[:48]}-{number}",
+            window=window,
+        )
+        await self.records.describe(self.key, self._description())
+        await self.records.open(self.clip.vendor, self.clip.model, self.key, number)
+        await self.records.note_run(self.studio.run, self.key, number)
+        clock = self.time.monotonic()
+        if not await self.records.claim(self.key, number, claimed):
+            return None
+        return await self._send(number, claimed, sent_by=clock + window / 2)
+
+    async def _send(self, number: int, claimed: Claimed, *, sent_by: float) -> Job | None:
+        try:
+            if self.time.monotonic() > sent_by:
+                message = "the claim took too long to write; nothing was sent"
+                raise NotSent(message, vendor=self.model.vendor)  # noqa: TRY301 - one way out
+            accepted = await self._post(claimed.body.encode(), claimed.idempotency_key)
+        except SubmissionUnknown as error:
+            if self.model.vendor == "evolink":
+                await self.time.sleep(REPEAT_AFTER / self.account.speed)
+                if await self._repeat(number, claimed):
+                    return None
+            unknown = self._unknown(error.message)
+            unknown.status, unknown.code = error.status, error.code
+            raise unknown from None
+        except VendorError as error:
+            await self._end_attempt(number, error)
+            return None
+        await self._record_accepted(number, accepted)
+        attempt = await self.records.attempt(self.key, number)
+        if attempt is None:
+            return None
+        job = self._job(attempt, "bought")
+        logger.info("Shot %s: %s accepted it as job %s", job.shot, job.model, job.job_id)
+        return job
+
+    async def _post(self, body: bytes, idempotency_key: str) -> Accepted:
+        client = await self.studio.client(self.clip.vendor)
+        return await client.submit(self.model, body, idempotency_key=idempotency_key)
+
+    async def _record_accepted(self, number: int, accepted: Accepted) -> None:
+        record = Submitted(at=self.time.now(), job_id=accepted.job_id, answer=accepted.answer)
+        await self.records.submitted(self.key, number, record)
+
+    async def _end_attempt(self, number: int, error: VendorError) -> None:
+        """End an attempt that was not accepted; return if this run tries again."""
+        verdict = verdict_on(error)
+        if verdict.end is None:
+            raise self._unknown(error.message) from None
+        await self.records.end(self.key, number, end_of(error, verdict.end, self.time.now()))
+        await self._close(number)
+        if verdict.now is not Next.AGAIN:
+            raise error
+        await self._back_off(error)
+
+    async def _back_off(self, error: VendorError) -> None:
+        self._tries += 1
+        speed = self.account.speed
+        if isinstance(error, Throttled):
+            now = self.time.monotonic()
+            if self._throttled_until is None:
+                self._throttled_until = now + max(PATIENCE / speed, 60.0)
+            if now > self._throttled_until:
+                raise error
+            delay = error.retry_after
+            if delay is None:
+                delay = min(5 * 1.5 ** (self._tries - 1), 60) / speed
+            self.studio.pace(self.model).slow_down(delay)
+        else:
+            if self._tries >= UNSENT_TRIES:
+                raise error
+            delay = min(2.0 ** (self._tries - 1), 15.0) / speed
+        delay += delay * 0.2 * self.time.chance()
+        logger.warning(
+            "Shot %s: try %s: %s; next in %.1f s", self.clip.shot, self._tries, error.message, delay
+        )
+        await self.time.sleep(delay)
+
+    async def _prepared(self) -> bytes:
+        """Publish the pictures and write the exact bytes to send, once."""
+        if self._body is None:
+            for lora in self.clip.params.get("loras", ()):
+                await probe_lora(lora["path"], self.model.vendor)
+            if self.request.pictures:
+                tell(self.clip.shot, "pictures")
+            images = [
+                await publish(self.studio, self.model, picture.use, picture.path)
+                for picture in self.request.pictures
+            ]
+            mode = self.model.mode(self.clip.mode)
+            if mode is None:
+                message = f"{self.clip.model} has no mode {self.clip.mode}"
+                raise ValueError(message)
+            body = request_body(
+                self.model,
+                mode,
+                self.clip.params,
+                images,
+                routing=self.clip.routing,
+                extra=self.clip.extra,
+            )
+            self._body = encode_body(body)
+        return self._body
+
+    def _description(self) -> dict[str, object]:
+        asked = json.loads(self.clip.model_dump_json(exclude={"fallback", "state", "job_id"}))
+        asked["pictures"] = [json.loads(p.model_dump_json()) for p in self.request.pictures]
+        asked["key"] = self.key
+        return dict(asked)
+
+    async def _close(self, number: int) -> None:
+        await self.records.close(self.clip.vendor, self.clip.model, self.key, number)
+

@@ -1,0 +1,108 @@
+"""What the end of an attempt means for this run and for later ones: one table.
+
+Pure. Money is only ever spent again where the vendor certainly did not accept, where its own
+job failed for a passing reason, or where a person said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from prefect_videogen import errors
+from prefect_videogen.errors import VendorError
+from prefect_videogen.records import End, EndKind
+
+MOST_JOBS = 3
+"""Jobs that may be accepted for one key, in all runs together."""
+
+
+class Next(Enum):
+    """What happens after an attempt has ended."""
+
+    AGAIN = "attempt n+1"
+    STOP = "stop the shot and say what to do"
+    FALLBACK = "the next fallback model, or stop"
+    UNKNOWN = "unknown: nothing is bought until it is settled"
+    IF_TOLD = "attempt n+1 only with on_expired=rebuy"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One row: the record that ends the attempt, then this run, then a later run.
+
+    Attributes:
+        end: Kind of the end record; None leaves the attempt open.
+        now: What this run does.
+        later: What a later run does.
+    """
+
+    end: EndKind | None
+    now: Next
+    later: Next
+
+
+VERDICTS: Mapping[type[VendorError], Verdict] = {
+    errors.NotSent: Verdict("not-sent", Next.AGAIN, Next.AGAIN),
+    errors.Throttled: Verdict("throttled", Next.AGAIN, Next.AGAIN),
+    errors.ContentRefused: Verdict("refused", Next.FALLBACK, Next.FALLBACK),
+    errors.BadParameters: Verdict("refused", Next.FALLBACK, Next.FALLBACK),
+    errors.NoCredits: Verdict("refused", Next.STOP, Next.AGAIN),
+    errors.KeyRefused: Verdict("refused", Next.STOP, Next.AGAIN),
+    errors.ModelUnavailable: Verdict("refused", Next.STOP, Next.AGAIN),
+    errors.InputUnreachable: Verdict("refused", Next.STOP, Next.AGAIN),
+    errors.SubmissionUnknown: Verdict(None, Next.UNKNOWN, Next.UNKNOWN),
+    errors.JobFailed: Verdict("failed", Next.STOP, Next.STOP),
+    errors.ResultExpired: Verdict("expired", Next.STOP, Next.IF_TOLD),
+}
+"""By error class; `JobFailed` with a transient code is the one refinement, below."""
+
+_PASSING = Verdict("failed", Next.AGAIN, Next.AGAIN)
+_ABANDONED = Verdict("abandoned", Next.AGAIN, Next.AGAIN)
+
+
+def verdict_on(error: VendorError) -> Verdict:
+    """Look an error up; a class of its own counts as the nearest one above it."""
+    if isinstance(error, errors.JobFailed) and error.transient:
+        return _PASSING
+    for kind in type(error).__mro__:
+        if kind in VERDICTS:
+            return VERDICTS[kind]
+    return VERDICTS[errors.SubmissionUnknown]
+
+
+def verdict_on_end(end: End) -> Verdict:
+    """Look a recorded end up, for a later run."""
+    if end.kind == "abandoned":
+        return _ABANDONED
+    return verdict_on(error_of(end))
+
+
+def error_of(end: End, shot: str | None = None) -> VendorError:
+    """Make the error of a recorded end again."""
+    kind = getattr(errors, end.error, errors.JobFailed)
+    if not (isinstance(kind, type) and issubclass(kind, VendorError)):
+        kind = errors.JobFailed
+    return kind(
+        end.message or f"the attempt ended: {end.kind}",
+        code=end.code,
+        transient=end.transient,
+        billed=end.billed,
+        job_id=end.job_id,
+        shot=shot,
+    )
+
+
+def end_of(error: VendorError, kind: EndKind, at: float, job_id: str | None = None) -> End:
+    """Make the record that ends an attempt."""
+    return End(
+        at=at,
+        kind=kind,
+        error=type(error).__name__,
+        message=error.message,
+        code=error.code,
+        transient=error.transient,
+        billed=error.billed,
+        job_id=job_id or error.job_id,
+    )

@@ -1,0 +1,300 @@
+"""Fetching a finished clip: streamed, checked, its last frame taken, then stored.
+
+The vendor's URL is untrusted: no private addresses but the configured vendor's own host, no
+redirect to another host, a size cap, a time limit, and only what decodes as video is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ipaddress
+import logging
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from prefect_videogen.buying.policy import end_of
+from prefect_videogen.buying.request import How, Job
+from prefect_videogen.errors import DownloadError, MediaError, RecordError, ResultExpired, UntrustedAddress
+from prefect_videogen.media import Probe, last_frame_png, probe
+from prefect_videogen.keys import digest
+from prefect_videogen.progress import tell
+from prefect_videogen.records import Ready, Stored
+from prefect_videogen.studio import OpenStudio
+from prefect_videogen.vendors import is_private_host
+
+logger = logging.getLogger(__name__)
+
+LARGEST_CLIP = 4 * 1024**3
+TIMEOUT = httpx.Timeout(60, connect=10, read=30)
+LONGEST_DOWNLOAD = 900.0
+"""Seconds for one try of one clip."""
+
+MOST_REDIRECTS = 3
+TRIES = 4
+GONE = frozenset({401, 403, 404, 410})
+
+
+class Clip(BaseModel):
+    """A clip in the media store.
+
+    Attributes:
+        shot: Id of the shot.
+        key: Key of the clip.
+        attempt: Number of the attempt that it came of.
+        vendor: Vendor's label.
+        model: Model id.
+        mode: Mode's name.
+        job_id: The vendor's job id.
+        how: Whether this run bought it, resumed it or found it stored.
+        path: Where it lies in the media store.
+        sha256: Digest of the vendor's own bytes.
+        size: Its size in bytes.
+        last_frame: Where its last frame lies, as PNG.
+        last_frame_sha256: Digest of that PNG.
+        probe: What it is: size, rate, frames, colour tags, sound.
+        charge: The vendor's own figures, where it gives any.
+        submitted_at: When the job was accepted, in seconds since 1970.
+        ready_at: When it was seen to be ready.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    shot: str
+    key: str
+    attempt: int
+    vendor: str
+    model: str
+    mode: str
+    job_id: str
+    how: How
+    path: str
+    sha256: str
+    size: int
+    last_frame: str
+    last_frame_sha256: str
+    probe: Probe
+    charge: dict[str, object] | None = None
+    submitted_at: float
+    ready_at: float | None = None
+
+
+async def fetch_clip(studio: OpenStudio, job: Job) -> Clip:
+    """Bring a ready job's clip into the media store, once.
+
+    Args:
+        studio: The open studio.
+        job: A job that is `ready` or `stored`.
+
+    Returns:
+        The clip.
+
+    Raises:
+        ResultExpired: If the URL no longer serves it; recorded.
+        DownloadError: If it could not be fetched, or what came is not a video.
+        RecordError: If the media store does not answer as it must.
+    """
+    attempt = await studio.records.attempt(job.key, job.attempt)
+    if attempt is None or (attempt.ready is None and attempt.stored is None):
+        message = "the job has no result yet"
+        raise DownloadError(
+            message, shot=job.shot, job_id=job.job_id, next_step="Wait for it first."
+        )
+    stored = attempt.stored
+    if stored is None and attempt.ready is not None:
+        tell(job.shot, "downloading")
+        with tempfile.TemporaryDirectory(prefix="videogen-") as folder:
+            stored = await _fetch_and_store(studio, job, attempt.ready, Path(folder) / "clip.mp4")
+    if stored is None:
+        message = "the job's records are contradictory"
+        raise RecordError(message, shot=job.shot, job_id=job.job_id, billed="yes")
+    tell(job.shot, "done", job.how)
+    return Clip(
+        **job.model_dump(exclude={"state", "expected"}),
+        path=stored.path,
+        sha256=stored.sha256,
+        size=stored.size,
+        last_frame=stored.last_frame,
+        last_frame_sha256=stored.last_frame_sha256,
+        probe=Probe.model_validate(stored.probe),
+        charge=attempt.ready.charge if attempt.ready else None,
+        ready_at=attempt.ready.at if attempt.ready else None,
+    )
+
+
+async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready, place: Path) -> Stored:
+    sha256 = await _download(studio, job, ready, place)
+    try:
+        found = await asyncio.to_thread(probe, place)
+        frame = await asyncio.to_thread(last_frame_png, place)
+    except MediaError as error:
+        message = f"what came is not a usable video: {error.message}"
+        step = "Run it again: the result is fetched anew."
+        raise DownloadError(message, shot=job.shot, job_id=job.job_id, next_step=step) from error
+    # A later attempt's media stay under its attempt: what is there is never overwritten.
+    folder = f"clips/{job.key}"
+    if await studio.store.read(f"{folder}/last.png") is not None:
+        folder = f"{folder}/{job.attempt}"
+    if not await studio.store.put_file(f"{folder}/clip.mp4", place):
+        # Of an earlier try that died before its record: the same bytes, or its attempt's folder.
+        there = await studio.store.fetch(f"{folder}/clip.mp4")
+        if await asyncio.to_thread(_file_digest, there) != sha256:
+            folder = f"clips/{job.key}/{job.attempt}"
+            await studio.store.put_file(f"{folder}/clip.mp4", place)
+    await studio.store.create(f"{folder}/last.png", frame)
+    record = Stored(
+        at=studio.time.now(),
+        path=f"{folder}/clip.mp4",
+        size=place.stat().st_size,
+        sha256=sha256,
+        last_frame=f"{folder}/last.png",
+        last_frame_sha256=digest(frame),
+        probe=found.model_dump(mode="json"),
+    )
+    return await studio.records.stored(job.key, job.attempt, record)
+
+
+async def _download(studio: OpenStudio, job: Job, ready: Ready, place: Path) -> str:
+    """Download with a few tries; returns the digest."""
+    account = studio.account(job.vendor)
+    own_host = urlsplit(account.base_url).netloc
+    url = ready.result_urls[0]
+    problem = ""
+    for number in range(TRIES):
+        if number:
+            await studio.time.sleep(min(2.0**number, 10.0) / account.speed)
+        try:
+            async with asyncio.timeout(LONGEST_DOWNLOAD):
+                return await _stream(url, own_host, place, studio.transport)
+        except _GoneError as gone:
+            await _expired(studio, job, ready, gone.status)
+            problem = f"HTTP {gone.status}"
+        except DownloadError as error:
+            error.job_id = job.job_id
+            raise error.for_shot(job.shot) from None
+        except (httpx.HTTPError, OSError, TimeoutError) as error:
+            problem = str(error) if isinstance(error, _BrokenError) else type(error).__name__
+        logger.warning("Shot %s: download try %s: %s", job.shot, number + 1, problem)
+    message = f"the clip could not be fetched: {problem}"
+    step = "Run it again: it is fetched anew as long as its URL lives."
+    raise DownloadError(message, shot=job.shot, job_id=job.job_id, next_step=step)
+
+
+async def _expired(studio: OpenStudio, job: Job, ready: Ready, status: int) -> None:
+    """Record and raise `ResultExpired` if the result's documented life is over."""
+    if ready.expires_at is None or studio.time.now() < ready.expires_at:
+        return
+    message = f"the result is gone (HTTP {status}); its documented life is over"
+    error = ResultExpired(
+        message,
+        status=status,
+        shot=job.shot,
+        job_id=job.job_id,
+        next_step="It was paid; run again with on_expired=rebuy to buy it once more.",
+    )
+    await studio.records.end(
+        job.key, job.attempt, end_of(error, "expired", studio.time.now(), job.job_id)
+    )
+    raise error
+
+
+class _GoneError(Exception):
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class _BrokenError(OSError):
+    """The transfer was not what it said it would be."""
+
+
+async def _stream(
+    url: str, own_host: str, place: Path, transport: httpx.AsyncBaseTransport | None
+) -> str:
+    async with httpx.AsyncClient(timeout=TIMEOUT, transport=transport) as client:
+        for _ in range(MOST_REDIRECTS + 1):
+            await check_address(url, own_host)
+            async with client.stream("GET", url) as answer:
+                if answer.is_redirect:
+                    following = urljoin(url, answer.headers["location"])
+                    if urlsplit(following).netloc != own_host:
+                        own_host = ""  # after a redirect elsewhere nothing private is trusted
+                    url = following
+                    continue
+                if answer.status_code in GONE:
+                    raise _GoneError(answer.status_code)
+                answer.raise_for_status()
+                return await _write(answer, place)
+    message = f"the result redirects more than {MOST_REDIRECTS} times"
+    raise DownloadError(message)
+
+
+async def _write(answer: httpx.Response, place: Path) -> str:
+    announced = answer.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > LARGEST_CLIP:
+        message = f"the result is larger than {LARGEST_CLIP // 2**30} GiB"
+        raise DownloadError(message)
+    found, size = hashlib.sha256(), 0
+    with place.open("wb") as file:
+        async for chunk in answer.aiter_bytes(1024 * 1024):
+            size += len(chunk)
+            if size > LARGEST_CLIP:
+                message = f"the result is larger than {LARGEST_CLIP // 2**30} GiB"
+                raise DownloadError(message)
+            found.update(chunk)
+            file.write(chunk)
+    if announced.isdigit() and int(announced) != size and "content-encoding" not in answer.headers:
+        message = f"{size} of {announced} bytes came"
+        raise _BrokenError(message)
+    return found.hexdigest()
+
+
+async def check_address(url: str, own_host: str) -> None:
+    """Refuse URLs that lead into this machine or its network.
+
+    Args:
+        url: The vendor's URL.
+        own_host: Host and port of the configured vendor, which may be private.
+
+    Raises:
+        UntrustedAddress: If the address is private, or not http(s).
+    """
+    parts = urlsplit(url)
+    where = parts.netloc.rpartition("@")[2]
+    if own_host and where == own_host:
+        return
+    if parts.scheme != "https" or not parts.hostname:
+        message = f"the result's address is not https ({parts.scheme}://{where})"
+        raise UntrustedAddress(message)
+    if is_private_host(url) or await _resolves_privately(parts.hostname):
+        message = f"the result's address is private ({where})"
+        raise UntrustedAddress(message, next_step="The vendor sent an address we don't go to.")
+
+
+async def _resolves_privately(host: str) -> bool:
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
+    except OSError:
+        return False  # it will fail to connect, which is reported as what it is
+    addresses = {ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found}
+    return any(not address.is_global for address in addresses)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+async def copy_out(studio: OpenStudio, path: str, target: Path) -> Path:
+    """Copy an object of the media store to a local file."""
+    source = await studio.store.fetch(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(shutil.copyfile, source, target)
+    return target

@@ -1,0 +1,168 @@
+"""An open studio: accounts with their clients, the media store, prices and the pace.
+
+Made by the `Studio` block or from the environment; lives as long as a run. Slots and pace are
+shared by all studios open in one event loop, so that two flows on one key count together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from prefect_videogen.capabilities import MODELS, Model
+from prefect_videogen.errors import StudioError
+from prefect_videogen.plan import PlannedClip, Price, StudioFacts
+from prefect_videogen.records import ClipRecords, Store
+from prefect_videogen.vendors import Account, VendorClient, open_client
+from prefect_videogen.waiting import Pace, Slots, Time, spacing
+
+
+@dataclass
+class _Shared:
+    slots: dict[tuple[str, str], Slots] = field(default_factory=dict)
+    paces: dict[tuple[str, str], Pace] = field(default_factory=dict)
+
+
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
+
+
+@dataclass
+class OpenStudio:
+    """Where and with whom films are made, ready for use.
+
+    Attributes:
+        name: The studio's name, for messages.
+        accounts: Vendor to account.
+        store: The media store.
+        prices: Price list.
+        models: The models that exist.
+        time: Clock, sleep and chance.
+        transport: For tests: how HTTP goes out.
+        run: Id of the flow run, if there is one.
+        owner: Who claims, unique to this opening.
+    """
+
+    name: str
+    accounts: Mapping[str, Account]
+    store: Store
+    prices: tuple[Price, ...] = ()
+    models: Mapping[str, Model] = field(default_factory=lambda: MODELS)
+    time: Time = field(default_factory=Time)
+    transport: httpx.AsyncBaseTransport | None = None
+    run: str = ""
+    owner: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __post_init__(self) -> None:
+        """Prepare what is opened on first use."""
+        self.records = ClipRecords(self.store, self.time.now)
+        self._clients: dict[str, VendorClient] = {}
+        self._held: dict[str, AsyncExitStack] = {}
+        self._exit = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open; clients connect when they are first used."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give back all slots and close all clients."""
+        for key in list(self._held):
+            await self.give_back(key)
+        await self._exit.aclose()
+        self._clients.clear()
+
+    def facts(self) -> StudioFacts:
+        """What planning must know; without keys."""
+        published = self.store.public_url("x") is not None
+        return StudioFacts(
+            name=self.name,
+            labels={vendor: account.label for vendor, account in self.accounts.items()},
+            publishes=frozenset(v for v in self.accounts if published or v == "evolink"),
+            prices=self.prices,
+            speeds={vendor: account.speed for vendor, account in self.accounts.items()},
+            models=self.models,
+        )
+
+    def model(self, clip: PlannedClip) -> Model:
+        """The model of a clip.
+
+        Raises:
+            StudioError: If this studio does not know it.
+        """
+        return self.model_named(clip.model)
+
+    def model_named(self, name: str) -> Model:
+        """A model by its id.
+
+        Raises:
+            StudioError: If this studio does not know it.
+        """
+        try:
+            return self.models[name]
+        except KeyError:
+            message = f"model {name} is not known to the studio {self.name}"
+            raise StudioError(message, next_step="Is VIDEOGEN_MODELS set here too?") from None
+
+    def account(self, vendor: str) -> Account:
+        """The account at a vendor (`apixo`, with or without `@sandbox`).
+
+        Raises:
+            StudioError: If the studio has none.
+        """
+        name = vendor.partition("@")[0]
+        try:
+            return self.accounts[name]
+        except KeyError:
+            message = f"the studio {self.name} has no credentials for {name}"
+            raise StudioError(message, next_step=f"Add {name} credentials to it.") from None
+
+    async def client(self, vendor: str) -> VendorClient:
+        """The client of a vendor, opened once."""
+        name = vendor.partition("@")[0]
+        if name not in self._clients:
+            client = open_client(self.account(name), transport=self.transport)
+            self._clients[name] = await self._exit.enter_async_context(client)
+        return self._clients[name]
+
+    async def take_slot(self, key: str, model: Model) -> None:
+        """Hold one of the model's slots for a clip, from submit until its job has ended."""
+        if key in self._held:
+            return
+        slots = self._share().slots.setdefault(
+            self._limit_name(model), Slots(model.limits.concurrent)
+        )
+        stack = AsyncExitStack()
+        await stack.enter_async_context(slots.hold())
+        self._held[key] = stack
+
+    async def give_back(self, key: str) -> None:
+        """Give a clip's slot back; one that is not held is no error."""
+        stack = self._held.pop(key, None)
+        if stack:
+            await stack.aclose()
+
+    def pace(self, model: Model) -> Pace:
+        """The pace of requests on the model's key."""
+        speed = self.account(model.vendor).speed
+        paces = self._share().paces
+        return paces.setdefault(
+            self._limit_name(model), Pace(spacing(model, speed), self.time)
+        )
+
+    def _limit_name(self, model: Model) -> tuple[str, str]:
+        return self.account(model.vendor).fingerprint, model.id
+
+    def _share(self) -> _Shared:
+        return _shared.setdefault(asyncio.get_running_loop(), _Shared())
