@@ -1,0 +1,104 @@
+"""The studio made from the environment: `VIDEOGEN_...`, as the documentation lists them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from prefect_videogen.blocks.callbacks import CallbackEndpoint
+from prefect_videogen.blocks.credentials import ApixoCredentials, EvolinkCredentials, Sandbox
+from prefect_videogen.blocks.media import MediaStore
+from prefect_videogen.blocks.studio import Studio
+from prefect_videogen.errors import StudioError
+from prefect_videogen.plan import Price
+from prefect_videogen.vendors import APIXO_URL, EVOLINK_URL, EVOLINK_FILES_URL
+
+DEFAULT_MEDIA = "videogen-media"
+"""Folder under the current one, where `VIDEOGEN_MEDIA_URL` is not set."""
+
+
+def studio_from_environment(environment: Mapping[str, str]) -> Studio:
+    """Make a studio from environment variables.
+
+    Args:
+        environment: The variables, usually `os.environ`.
+
+    Raises:
+        StudioError: If a variable is wrong, or there is no key at all.
+    """
+    get = environment.get
+    sandbox, speed = _sandbox(get("VIDEOGEN_SANDBOX", "")), _speed(get("VIDEOGEN_SPEED", ""))
+    apixo = evolink = callbacks = None
+    if get("VIDEOGEN_APIXO_API_KEY"):
+        apixo = ApixoCredentials(
+            api_key=SecretStr(environment["VIDEOGEN_APIXO_API_KEY"]),
+            base_url=get("VIDEOGEN_APIXO_BASE_URL") or APIXO_URL,
+            sandbox=sandbox,
+            speed=speed,
+        )
+    if get("VIDEOGEN_EVOLINK_API_KEY"):
+        evolink = EvolinkCredentials(
+            api_key=SecretStr(environment["VIDEOGEN_EVOLINK_API_KEY"]),
+            base_url=get("VIDEOGEN_EVOLINK_BASE_URL") or EVOLINK_URL,
+            files_url=get("VIDEOGEN_EVOLINK_FILES_URL") or EVOLINK_FILES_URL,
+            sandbox=sandbox,
+            speed=speed,
+        )
+    if not (apixo or evolink):
+        message = "neither VIDEOGEN_APIXO_API_KEY nor VIDEOGEN_EVOLINK_API_KEY is set"
+        step = "Set one, or try `prefect-videogen demo`, which needs none."
+        raise StudioError(message, next_step=step)
+    if get("VIDEOGEN_CALLBACK_URL"):
+        callbacks = CallbackEndpoint(
+            url=environment["VIDEOGEN_CALLBACK_URL"],
+            secret=SecretStr(get("VIDEOGEN_CALLBACK_SECRET", "")),
+        )
+    return Studio(
+        media=MediaStore(
+            url=get("VIDEOGEN_MEDIA_URL") or (Path.cwd() / DEFAULT_MEDIA).as_uri(),
+            public_url=get("VIDEOGEN_MEDIA_PUBLIC_URL", ""),
+        ),
+        apixo=apixo,
+        evolink=evolink,
+        callbacks=callbacks,
+        prices=_prices(get("VIDEOGEN_PRICES", "")),
+    )
+
+
+def _sandbox(value: str) -> Sandbox:
+    word = value.strip().lower()
+    if word in {"", "auto"}:
+        return "auto"
+    if word in {"1", "true", "yes", "on"}:
+        return "yes"
+    if word in {"0", "false", "no", "off"}:
+        return "no"
+    message = f"VIDEOGEN_SANDBOX is {value!r}"
+    raise StudioError(message, next_step="Use true or false, or leave it unset.")
+
+
+def _speed(value: str) -> float:
+    try:
+        speed = float(value or 1)
+    except ValueError:
+        speed = 0
+    if speed < 1:
+        message = f"VIDEOGEN_SPEED is {value!r}"
+        raise StudioError(message, next_step="Use a number of at least 1; 1 for real vendors.")
+    return speed
+
+
+def _prices(value: str) -> list[Price]:
+    """Prices as JSON, or as the path of a JSON file."""
+    if not value.strip():
+        return []
+    try:
+        text = value if value.lstrip().startswith("[") else Path(value).read_text(encoding="utf-8")
+        return TypeAdapter(list[Price]).validate_python(json.loads(text))
+    except (OSError, ValueError, ValidationError) as error:
+        message = f"VIDEOGEN_PRICES can't be used: {type(error).__name__}"
+        step = 'Write a JSON list like [{"model": "wan-2-5", "amount": 0.08, "currency": "USD"}].'
+        raise StudioError(message, next_step=step) from None

@@ -1,0 +1,47 @@
+"""Where clips, films and records lie."""
+
+from __future__ import annotations
+
+from prefect.blocks.core import Block
+from pydantic import Field
+
+from prefect_videogen.blocks.credentials import DOCUMENTATION, LOGO
+from prefect_videogen.records import Store, open_store
+
+
+class MediaStore(Block):
+    """The folder that holds clips, films, pictures and the record of every purchase.
+
+    Everything that was paid for lies here. Several machines may share it.
+
+    Example:
+        ```python
+        from prefect_videogen import MediaStore
+
+        media = MediaStore.load("BLOCK_NAME")
+        ```
+    """
+
+    _block_type_name = "Videogen Media Store"
+    _block_type_slug = "videogen-media-store"
+    _documentation_url = DOCUMENTATION
+    _logo_url = LOGO
+
+    url: str = Field(
+        title="URL",
+        description="Where the media lie, for example file:///srv/videogen.",
+    )
+    public_url: str = Field(
+        default="",
+        title="Public URL",
+        description="Where the same folder is served to the world, so that vendors can fetch "
+        "pictures; empty if it is not served.",
+    )
+
+    def open(self) -> Store:
+        """The store as the library knows it.
+
+        Raises:
+            StudioError: If the address is of a kind that is not supported.
+        """
+        return open_store(self.url, public_url=self.public_url)

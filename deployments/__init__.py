@@ -1,0 +1,1 @@
+"""What a worker or a server is given: deployments, schedules and automations."""

@@ -1,0 +1,300 @@
+"""What all generate-* flows share: survey, buy along the graph, stitch, and say what is missing.
+
+Composition only; the work is in tasks. Chains run in sequence, everything else in parallel; one
+shot's failure never cancels its siblings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from prefect.runtime import flow_run
+
+from prefect_videogen.blocks import opened
+from prefect_videogen.buying import MOST_JOBS, ClipRequest, OnExpired, OnUnknown, PictureInput
+from prefect_videogen.errors import (
+    BudgetExceeded,
+    JobFailed,
+    Refused,
+    StudioError,
+    VideoGenError,
+)
+from prefect_videogen.fetching import Clip
+from prefect_videogen.filming import Film, Missing, deliver, finish, parts_of
+from prefect_videogen.plan import Plan, PlannedClip
+from prefect_videogen.progress import tell
+from prefect_videogen.studio import OpenStudio
+from prefect_videogen.survey import Board, Survey, survey
+from prefect_videogen.tasks import download, report, stitch, submit, wait
+
+logger = logging.getLogger(__name__)
+
+Wait = Literal["auto", "poll", "callback", "suspend"]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The parameters that every generate-* flow ends with.
+
+    Attributes:
+        studio: Name of the studio.
+        plan_only: Publish the plan and buy nothing.
+        wait: How to wait for jobs.
+        budget: Most money to spend; 0 is no limit.
+        budget_name: Name of the journal that the budget is kept in.
+        max_new_clips: Most clips to buy; 0 is no limit.
+        on_unknown: What to do about an earlier submission whose outcome is unknown.
+        on_expired: What to do about a bought clip whose result has expired.
+        deliver_to: Where to copy the film to.
+        variables: Values for the storyboard's variables.
+    """
+
+    studio: str = "default"
+    plan_only: bool = False
+    wait: Wait = "auto"
+    budget: float = 0.0
+    budget_name: str = ""
+    max_new_clips: int = 0
+    on_unknown: OnUnknown = "stop"
+    on_expired: OnExpired = "stop"
+    deliver_to: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse what this version can't do, before anything is read or spent.
+
+        Raises:
+            StudioError: Naming the parameter and what would do.
+        """
+        if self.wait in {"callback", "suspend"}:
+            message = f"wait = {self.wait} is not in this version"
+            raise StudioError(message, next_step="Use wait = auto or poll.")
+        if self.budget or self.budget_name:
+            message = "budgets in money are not in this version"
+            raise StudioError(message, next_step="Use max_new_clips to cap purchases.")
+        if self.max_new_clips < 0:
+            message = f"max_new_clips = {self.max_new_clips} is below 0"
+            raise StudioError(message, next_step="Use 0 for no limit.")
+
+
+async def make(board: Board, options: RunOptions) -> Film | Plan:
+    """Make a film of a board, or only plan it.
+
+    Args:
+        board: The storyboard and where it came from.
+        options: The run's parameters.
+
+    Returns:
+        The film; the plan if only that was asked for.
+
+    Raises:
+        StoryboardError: With all faults, before anything is spent.
+        BudgetExceeded: If more would have to be bought than allowed; nothing is bought.
+        FilmIncomplete: If shots are missing and the storyboard does not allow it.
+        StudioError: If the studio is missing or wrong.
+    """
+    async with _making(board, options) as making:
+        return making if isinstance(making, Plan) else await making.make()
+
+
+async def make_clip(board: Board, options: RunOptions) -> Clip | Plan:
+    """Make the one clip of a board, or only plan it.
+
+    Args:
+        board: A storyboard with one shot.
+        options: The run's parameters.
+
+    Returns:
+        The clip; the plan if only that was asked for.
+
+    Raises:
+        StoryboardError: With all faults, before anything is spent.
+        VideoGenError: What went wrong with the clip.
+    """
+    async with _making(board, options) as making:
+        return making if isinstance(making, Plan) else await making.clip(making.plan.clips[0], {})
+
+
+@asynccontextmanager
+async def _making(board: Board, options: RunOptions) -> AsyncIterator[Plan | _Making]:
+    """Survey and plan; what follows is a run, or nothing if only the plan was asked for."""
+    options.check()
+    async with opened(options.studio, run=flow_run.get_id() or "") as studio:
+        surveyed = await survey(
+            studio,
+            board,
+            variables=options.variables,
+            scheduled=scheduled_start(),
+            keep=not options.plan_only,
+        )
+        plan = surveyed.check()
+        if options.plan_only:
+            await report(plan)
+            yield plan
+            return
+        check_cap(plan, options.max_new_clips)
+        yield _Making(studio, surveyed, options)
+
+
+def scheduled_start() -> datetime:
+    """The run's scheduled start, the same on every retry; now outside a run."""
+    scheduled = flow_run.get_scheduled_start_time()
+    return scheduled if isinstance(scheduled, datetime) else datetime.now(UTC)
+
+
+def check_cap(plan: Plan, most: int) -> None:
+    """Refuse a plan that buys more clips than allowed; 0 allows all.
+
+    Raises:
+        BudgetExceeded: Before anything is bought.
+    """
+    if most and len(plan.to_buy) > most:
+        message = f"{len(plan.to_buy)} clips would have to be bought, max_new_clips is {most}"
+        raise BudgetExceeded(message, next_step="Nothing was bought. Raise it or drop shots.")
+
+
+class _Making:
+    """One run of one plan: the clips as they come, and what is missing."""
+
+    def __init__(self, studio: OpenStudio, surveyed: Survey, options: RunOptions) -> None:
+        self.studio = studio
+        self.plan = surveyed.plan
+        self.stills = surveyed.stills
+        self.options = options
+        self.asked: dict[str, dict[str, Any]] = {}
+
+    async def make(self) -> Film:
+        """Buy, fetch and stitch."""
+        runs: dict[str, asyncio.Task[Clip | Missing]] = {}
+        for clip in self.plan.clips:
+            tell(clip.id, "waiting", expected=None)
+            runs[clip.id] = asyncio.create_task(self._shot(clip, runs), name=clip.id)
+        try:
+            results = dict(zip(runs, await asyncio.gather(*runs.values()), strict=True))
+        except BaseException:
+            for run in runs.values():
+                run.cancel()
+            await asyncio.gather(*runs.values(), return_exceptions=True)
+            raise
+        clips = {name: result for name, result in results.items() if isinstance(result, Clip)}
+        missing = [result for result in results.values() if isinstance(result, Missing)]
+        return await self._film(clips, missing)
+
+    async def _film(self, clips: dict[str, Clip], missing: list[Missing]) -> Film:
+        plan = self.plan
+        in_film = {clip.id for clip in plan.clips if clip.in_film}
+        film = Film(
+            title=plan.title, slug=plan.slug, media=self.studio.store.url, sandbox=plan.sandbox
+        )
+        parts = parts_of(plan.joins, {name: clips[name] for name in clips if name in in_film})
+        gaps = [entry for entry in missing if entry.shot in in_film]
+        if parts and (not gaps or plan.film.on_missing == "skip"):
+            film = await stitch(
+                parts,
+                title=plan.title,
+                slug=plan.slug,
+                options=plan.film,
+                asked=self.asked,
+                studio=self.options.studio,
+            )
+        extras = [clip for name, clip in clips.items() if name not in in_film]
+        found = [part.clip for part in parts] + extras
+        film = film.model_copy(
+            update={
+                "clips": tuple(found),
+                "bought": sum(clip.how == "bought" for clip in found),
+                "missing": tuple(missing),
+            }
+        )
+        await report(film)
+        film = finish(film, plan, missing)
+        if self.options.deliver_to:
+            film = await deliver(self.studio, film, self.options.deliver_to)
+        return film
+
+    async def _shot(
+        self, clip: PlannedClip, runs: Mapping[str, asyncio.Task[Clip | Missing]]
+    ) -> Clip | Missing:
+        digests: dict[str, tuple[str, str]] = {}
+        for name in clip.depends_on:
+            before = await runs[name]
+            if isinstance(before, Missing):
+                reason = f"starts on the last frame of {name}, which is missing"
+                return self._missing(clip, VideoGenError(reason, next_step=f"Mend {name} first."))
+            digests[name] = (before.last_frame_sha256, before.last_frame)
+        try:
+            return await self.clip(clip, digests)
+        except VideoGenError as error:
+            return self._missing(clip, error)
+        except Exception as error:  # one shot's failure, even a bug's, must not stop its siblings
+            logger.exception("Shot %s failed unexpectedly", clip.id)
+            return self._missing(clip, error)
+
+    async def clip(
+        self, clip: PlannedClip, digests: Mapping[str, tuple[str, str]]
+    ) -> Clip:
+        """The clip of the shot's model, or of the first fallback that does not refuse it."""
+        *others, last = (clip, *clip.fallback)
+        for option in others:
+            try:
+                return await self._clip(self._request(option, digests))
+            except Refused as error:
+                logger.warning("Shot %s: %s refuses it: %s", clip.id, option.model, error.message)
+        return await self._clip(self._request(last, digests))
+
+    async def _clip(self, request: ClipRequest) -> Clip:
+        """Submit, wait and download; a job that failed for a passing reason is bought again."""
+        options = self.options
+        for number in range(1, MOST_JOBS + 1):
+            job = await submit(
+                request,
+                options.studio,
+                on_unknown=options.on_unknown,
+                on_expired=options.on_expired,
+            )
+            try:
+                return await download(await wait(job, options.studio), options.studio)
+            except JobFailed as error:
+                if not error.transient or number == MOST_JOBS:
+                    raise
+                logger.warning("Shot %s: job %s: %s", job.shot, job.job_id, error.message)
+        raise AssertionError  # the last round returns or raises
+
+    def _request(
+        self, clip: PlannedClip, digests: Mapping[str, tuple[str, str]]
+    ) -> ClipRequest:
+        known = {name: (s.picture.sha256, s.path) for name, s in self.stills.items()}
+        known |= digests
+        pictures = []
+        for use in clip.pictures:
+            sha256, path = ("", "") if use.kind == "vendor" else known[use.ref]
+            pictures.append(PictureInput(use=use, sha256=sha256, path=path))
+        model = self.studio.model(clip)
+        key = clip.key_with({name: sha256 for name, (sha256, _) in known.items()}, model)
+        if key is None:
+            message = "a picture is not known"
+            raise VideoGenError(message, shot=clip.shot)
+        request = ClipRequest(clip=clip, key=key, pictures=tuple(pictures))
+        asked = json.loads(clip.model_dump_json(include={"params", "routing", "extra", "take"}))
+        asked["pictures"] = [{"role": p.use.role, "sha256": p.sha256} for p in pictures]
+        self.asked[key] = asked
+        return request
+
+    def _missing(self, clip: PlannedClip, error: Exception) -> Missing:
+        tell(clip.id, "failed", str(getattr(error, "message", error)))
+        known = error if isinstance(error, VideoGenError) else None
+        return Missing(
+            shot=clip.id,
+            error=type(error).__name__,
+            reason=known.message if known else f"{type(error).__name__}: {error}",
+            next_step=known.next_step if known else "This is a fault in the program.",
+            billed=known.billed if known else "unknown",
+            job_id=known.job_id if known else None,
+        )

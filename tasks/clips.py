@@ -1,0 +1,121 @@
+"""The three tasks of a clip: submit, wait, download. Never one per poll.
+
+Each can be repeated at any time, by any process: the records decide what is still to be done.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
+from prefect.context import TaskRunContext
+from prefect.runtime import flow_run
+
+from prefect_videogen.blocks import opened
+from prefect_videogen.buying import Buyer, ClipRequest, Job, OnExpired, OnUnknown, wait_for
+from prefect_videogen.fetching import Clip, fetch_clip
+from prefect_videogen.tasks.running import RETRY_DELAYS, may_pass
+
+CACHE_VERSION = 1
+CACHED_FOR = timedelta(hours=12)
+"""Shorter than the shortest life of a vendor's result (EvoLink: 24 h)."""
+
+
+def job_cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """Name what a task does for one job: the same work has the same key, another job another."""
+    job: Job = parameters["job"]
+    name = context.task.name
+    return f"videogen-{CACHE_VERSION}-{name}-{job.key}-{job.attempt}-{job.job_id}-{job.how}"
+
+
+@task(
+    name="submit",
+    task_run_name="submit {request.clip.id}",
+    cache_policy=NO_CACHE,
+    retries=len(RETRY_DELAYS),
+    retry_delay_seconds=RETRY_DELAYS,
+    retry_condition_fn=may_pass,
+)
+async def submit(
+    request: ClipRequest,
+    studio: str = "default",
+    *,
+    on_unknown: OnUnknown = "stop",
+    on_expired: OnExpired = "stop",
+) -> Job:
+    """Buy a clip, or find the job that was bought before.
+
+    Args:
+        request: What is asked for.
+        studio: Name of the studio.
+        on_unknown: What to do about an earlier submission whose outcome is unknown.
+        on_expired: What to do about a bought clip whose result has expired.
+
+    Returns:
+        The job: newly bought, resumed, or of a clip that is stored.
+
+    Raises:
+        VendorError: What the vendor said; `SubmissionUnknown` if nobody knows.
+        RecordError: If the media store does not answer; nothing is bought then.
+        StudioError: If the studio is missing or wrong.
+    """
+    async with opened(studio, run=flow_run.get_id() or "") as place:
+        buyer = Buyer(place, request, on_unknown=on_unknown, on_expired=on_expired)
+        return await buyer.buy()
+
+
+@task(
+    name="wait",
+    task_run_name="wait {job.shot}",
+    cache_policy=CacheKeyFnPolicy(cache_key_fn=job_cache_key),
+    cache_expiration=CACHED_FOR,
+    result_serializer="json",
+    retries=len(RETRY_DELAYS),
+    retry_delay_seconds=RETRY_DELAYS,
+    retry_condition_fn=may_pass,
+)
+async def wait(job: Job, studio: str = "default") -> Job:
+    """Wait until a job's clip can be fetched, in one task run however long it takes.
+
+    Args:
+        job: The job.
+        studio: Name of the studio.
+
+    Returns:
+        The job, `ready` or `stored`.
+
+    Raises:
+        VendorError: If the job ended without a clip, or `WaitTimeout` at the deadline.
+    """
+    async with opened(studio, run=flow_run.get_id() or "") as place:
+        return await wait_for(place, job)
+
+
+@task(
+    name="download",
+    task_run_name="download {job.shot}",
+    cache_policy=CacheKeyFnPolicy(cache_key_fn=job_cache_key),
+    cache_expiration=CACHED_FOR,
+    result_serializer="json",
+    retries=len(RETRY_DELAYS),
+    retry_delay_seconds=RETRY_DELAYS,
+    retry_condition_fn=may_pass,
+)
+async def download(job: Job, studio: str = "default") -> Clip:
+    """Bring a ready clip into the media store, with its last frame as PNG.
+
+    Args:
+        job: A job that is ready or stored.
+        studio: Name of the studio.
+
+    Returns:
+        The clip.
+
+    Raises:
+        ResultExpired: If its URL no longer serves it.
+        DownloadError: If it could not be fetched, or is no video.
+    """
+    async with opened(studio, run=flow_run.get_id() or "") as place:
+        return await fetch_clip(place, job)

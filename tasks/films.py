@@ -1,0 +1,70 @@
+"""The tasks of a whole film: stitch it, and report on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect import task
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+
+from prefect_videogen.blocks import opened
+from prefect_videogen.filming import Film, FilmPart, make_film
+from prefect_videogen.plan import Plan
+from prefect_videogen.storyboard import FilmOptions
+from prefect_videogen.tasks.tables import film_table, plan_table
+
+
+@task(name="stitch", task_run_name="stitch {slug}", cache_policy=NO_CACHE)
+async def stitch(
+    parts: Sequence[FilmPart],
+    *,
+    title: str,
+    slug: str,
+    options: FilmOptions | None = None,
+    asked: dict[str, dict[str, object]] | None = None,
+    studio: str = "default",
+) -> Film:
+    """Join clips into a film, or find it made already.
+
+    Args:
+        parts: The clips in order.
+        title: The film's title.
+        slug: Name of its folder.
+        options: How it is made.
+        asked: What was asked of the vendors, by key, for the manifest.
+        studio: Name of the studio.
+
+    Returns:
+        The film.
+
+    Raises:
+        MediaError: If the clips can't be joined.
+        RecordError: If the media store does not answer.
+    """
+    async with opened(studio, run=flow_run.get_id() or "") as place:
+        return await make_film(
+            place,
+            title=title,
+            slug=slug,
+            parts=parts,
+            options=options or FilmOptions(),
+            asked=asked,
+        )
+
+
+@task(name="report", cache_policy=NO_CACHE)
+async def report(result: Plan | Film) -> None:
+    """Leave a plan or a film's shots as a table in Prefect's UI.
+
+    Args:
+        result: What to report on.
+    """
+    if isinstance(result, Plan):
+        key, text = f"plan-{result.slug}", plan_table(result)
+        description = f"Plan of {result.title or result.slug}"
+    else:
+        key, text = f"film-{result.slug}", film_table(result)
+        description = f"Shots of {result.title or result.slug}"
+    await acreate_markdown_artifact(markdown=text, key=key, description=description)

@@ -1,0 +1,72 @@
+"""Plans and films as Markdown tables: pure text, without URLs that carry a credential."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from prefect_videogen.filming import Film
+from prefect_videogen.plan import Plan
+
+
+def plan_table(plan: Plan) -> str:
+    """A plan as Markdown: what each shot is, whether it is bought already, and what it costs."""
+    rows = [
+        (
+            clip.id,
+            clip.model,
+            clip.mode,
+            f"{clip.seconds:g} s",
+            "after " + ", ".join(clip.depends_on) if clip.depends_on else "",
+            "to buy" if clip.to_buy else clip.state,
+            str(clip.price) if clip.price else "unpriced",
+        )
+        for clip in plan.clips
+    ]
+    head = ("shot", "model", "mode", "length", "waits", "state", "price")
+    costs = " + ".join(str(money) for money in plan.totals) or "nothing priced"
+    lines = [
+        f"# Plan: {plan.title or plan.slug}",
+        "",
+        *_table(head, rows),
+        "",
+        f"To buy: {len(plan.to_buy)} of {len(plan.clips)} clips, {costs}"
+        + (f", {plan.unpriced} unpriced" if plan.unpriced else "")
+        + f". Expected time: {plan.seconds:.0f} s.",
+    ]
+    if plan.notes:
+        lines += ["", *(f"- {note}" for note in plan.notes)]
+    return "\n".join(lines)
+
+
+def film_table(film: Film) -> str:
+    """A film's shots as Markdown, with what is missing and why."""
+    rows = [
+        (
+            clip.shot,
+            clip.how,
+            clip.model,
+            f"{clip.probe.seconds:.2f} s",
+            f"{clip.ready_at - clip.submitted_at:.0f} s" if clip.ready_at else "",
+            f"`{clip.job_id}`",
+            f"`{clip.path}`",
+        )
+        for clip in film.clips
+    ]
+    rows += [
+        (m.shot, m.error, "", "", "", f"`{m.job_id}`" if m.job_id else "", _cell(m.reason))
+        for m in film.missing
+    ]
+    head = ("shot", "state", "model", "length", "wait", "job", "where")
+    made = f"`{film.path}`, {film.frames} frames, {film.seconds:.2f} s" if film.path else "not made"
+    sandbox = "\n\nMade with sandbox clips." if film.sandbox else ""
+    table = "\n".join(_table(head, rows))
+    return f"# {film.title or film.slug}\n\n{table}\n\nFilm: {made}.{sandbox}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    ruler = ["---"] * len(head)
+    return ["| " + " | ".join(row) + " |" for row in (head, ruler, *rows)]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
