@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from prefect.blocks.abstract import CredentialsBlock
-from pydantic import Field, SecretStr
+from pydantic import Field, HttpUrl, SecretStr
 
 from prefect_videogen.vendors import (
     APIXO_URL,
-    EVOLINK_URL,
     EVOLINK_FILES_URL,
+    EVOLINK_URL,
     Account,
     ApixoClient,
     EvolinkClient,
@@ -22,8 +22,8 @@ from prefect_videogen.vendors import (
     open_client,
 )
 
-DOCUMENTATION = "https://github.com/prefect-videogen/prefect-videogen"
-LOGO = f"{DOCUMENTATION}/raw/main/docs/logo.png"
+DOCUMENTATION = HttpUrl("https://github.com/prefect-videogen/prefect-videogen")
+LOGO = HttpUrl(f"{DOCUMENTATION}/raw/main/docs/logo.png")
 
 Sandbox = Literal["auto", "yes", "no"]
 """Whether clips are kept apart from bought ones; auto: for loopback and private hosts only."""
@@ -51,9 +51,7 @@ class ApixoCredentials(CredentialsBlock):
     _logo_url = LOGO
 
     api_key: SecretStr = Field(title="API key", description="The account's API key.")
-    base_url: str = Field(
-        default=APIXO_URL, title="Base URL", description="Address of the API."
-    )
+    base_url: str = Field(default=APIXO_URL, title="Base URL", description="Address of the API.")
     sandbox: Sandbox = Field(
         default="auto",
         description="Whether its clips are kept apart from bought ones; auto does so for "
@@ -104,9 +102,7 @@ class EvolinkCredentials(CredentialsBlock):
     _logo_url = LOGO
 
     api_key: SecretStr = Field(title="API key", description="The account's API key.")
-    base_url: str = Field(
-        default=EVOLINK_URL, title="Base URL", description="Address of the API."
-    )
+    base_url: str = Field(default=EVOLINK_URL, title="Base URL", description="Address of the API.")
     files_url: str = Field(
         default=EVOLINK_FILES_URL,
         title="Files URL",

@@ -14,7 +14,7 @@ from prefect_videogen.blocks.media import MediaStore
 from prefect_videogen.blocks.studio import Studio
 from prefect_videogen.errors import StudioError
 from prefect_videogen.plan import Price
-from prefect_videogen.vendors import APIXO_URL, EVOLINK_URL, EVOLINK_FILES_URL
+from prefect_videogen.vendors import APIXO_URL, EVOLINK_FILES_URL, EVOLINK_URL
 
 DEFAULT_MEDIA = "videogen-media"
 """Folder under the current one, where `VIDEOGEN_MEDIA_URL` is not set."""

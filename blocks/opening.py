@@ -68,7 +68,12 @@ async def opened(name: str, *, run: str = "") -> AsyncIterator[OpenStudio]:
     """
     loop = asyncio.get_running_loop()
     current = _current.get()
-    if current and current.name == name and current.loop is loop and run in {"", current.studio.run}:
+    if (
+        current
+        and current.name == name
+        and current.loop is loop
+        and run in {"", current.studio.run}
+    ):
         yield current.studio
         return
     block = await load_studio(name)

@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from prefect.runtime import flow_run
@@ -145,8 +145,7 @@ async def _making(board: Board, options: RunOptions) -> AsyncIterator[Plan | _Ma
 
 def scheduled_start() -> datetime:
     """The run's scheduled start, the same on every retry; now outside a run."""
-    scheduled = flow_run.get_scheduled_start_time()
-    return scheduled if isinstance(scheduled, datetime) else datetime.now(UTC)
+    return flow_run.get_scheduled_start_time()
 
 
 def check_cap(plan: Plan, most: int) -> None:
@@ -237,9 +236,7 @@ class _Making:
             logger.exception("Shot %s failed unexpectedly", clip.id)
             return self._missing(clip, error)
 
-    async def clip(
-        self, clip: PlannedClip, digests: Mapping[str, tuple[str, str]]
-    ) -> Clip:
+    async def clip(self, clip: PlannedClip, digests: Mapping[str, tuple[str, str]]) -> Clip:
         """The clip of the shot's model, or of the first fallback that does not refuse it."""
         *others, last = (clip, *clip.fallback)
         for option in others:
@@ -267,9 +264,7 @@ class _Making:
                 logger.warning("Shot %s: job %s: %s", job.shot, job.job_id, error.message)
         raise AssertionError  # the last round returns or raises
 
-    def _request(
-        self, clip: PlannedClip, digests: Mapping[str, tuple[str, str]]
-    ) -> ClipRequest:
+    def _request(self, clip: PlannedClip, digests: Mapping[str, tuple[str, str]]) -> ClipRequest:
         known = {name: (s.picture.sha256, s.path) for name, s in self.stills.items()}
         known |= digests
         pictures = []

@@ -23,7 +23,7 @@ from prefect_videogen.errors import (
 _PASSING = (RecordError, StatusUnavailable, Throttled, DownloadError)
 _LASTING = (UntrustedAddress,)
 
-RETRY_DELAYS = [5, 20]
+RETRY_DELAYS: list[float] = [5, 20]
 """Seconds before the first and second retry."""
 
 

@@ -40,7 +40,7 @@ def plan_table(plan: Plan) -> str:
 
 def film_table(film: Film) -> str:
     """A film's shots as Markdown, with what is missing and why."""
-    rows = [
+    rows: list[Sequence[str]] = [
         (
             clip.shot,
             clip.how,

@@ -173,9 +173,7 @@ class VendorError(VideoGenError):
         billed: Billed | None = None,
         next_step: str = "",
     ) -> None:
-        super().__init__(
-            message, shot=shot, job_id=job_id, billed=billed, next_step=next_step
-        )
+        super().__init__(message, shot=shot, job_id=job_id, billed=billed, next_step=next_step)
         self.vendor = vendor
         self.status = status
         self.code = code

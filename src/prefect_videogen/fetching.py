@@ -21,9 +21,15 @@ from pydantic import BaseModel, ConfigDict
 
 from prefect_videogen.buying.policy import end_of
 from prefect_videogen.buying.request import How, Job
-from prefect_videogen.errors import DownloadError, MediaError, RecordError, ResultExpired, UntrustedAddress
-from prefect_videogen.media import Probe, last_frame_png, probe
+from prefect_videogen.errors import (
+    DownloadError,
+    MediaError,
+    RecordError,
+    ResultExpired,
+    UntrustedAddress,
+)
 from prefect_videogen.keys import digest
+from prefect_videogen.media import Probe, last_frame_png, probe
 from prefect_videogen.progress import tell
 from prefect_videogen.records import Ready, Stored
 from prefect_videogen.studio import OpenStudio
@@ -151,7 +157,7 @@ async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready, place: Pa
     record = Stored(
         at=studio.time.now(),
         path=f"{folder}/clip.mp4",
-        size=place.stat().st_size,
+        size=found.size_bytes,
         sha256=sha256,
         last_frame=f"{folder}/last.png",
         last_frame_sha256=digest(frame),

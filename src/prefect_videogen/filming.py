@@ -217,7 +217,7 @@ async def _stored_manifest(studio: OpenStudio, folder: str) -> dict[str, Any] | 
     return manifest
 
 
-async def _make(
+async def _make(  # noqa: PLR0917 - the ingredients of one film
     studio: OpenStudio,
     folder: str,
     title: str,

@@ -55,7 +55,7 @@ class Folder:
 
     def absolute(self, reference: str) -> str:
         """Join a relative reference to the base."""
-        if "://" in reference or Path(reference).is_absolute():
+        if _is_absolute(reference):
             return reference
         if "://" in self.base:
             scheme = urlsplit(self.base).scheme
@@ -77,18 +77,22 @@ class Inbox:
     store: Store
 
     def absolute(self, reference: str) -> str:
-        """Name the inbox."""
-        return reference if "://" in reference else f"inbox:{reference}"
+        """Name the inbox, unless the reference is absolute."""
+        return reference if _is_absolute(reference) else f"inbox:{reference}"
 
     async def read(self, reference: str) -> bytes:
-        """Read a reference from the inbox, S3 or the web."""
-        if "://" in reference:
+        """Read a reference from the inbox, S3, the web, or an absolute path."""
+        if _is_absolute(reference):
             return await read_anywhere(reference)
         data = await self.store.read(f"inbox/{reference}")
         if data is None:
             message = f"is not in the inbox of the media store {self.store.url}"
             raise FileNotFoundError(message)
         return data
+
+
+def _is_absolute(reference: str) -> bool:
+    return "://" in reference or Path(reference).is_absolute()
 
 
 async def read_anywhere(address: str) -> bytes:
@@ -128,13 +132,7 @@ def _read_object(address: str) -> bytes:
 
 
 async def _read_web(address: str) -> bytes:
-    if urlsplit(address).scheme == "http" and not is_private_host(address):
-        message = "is not https"
-        raise OSError(message)
-    async with (
-        httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=True, max_redirects=3) as client,
-        client.stream("GET", address) as answer,
-    ):
+    async with _web(address) as client, client.stream("GET", address) as answer:
         answer.raise_for_status()
         data = bytearray()
         async for chunk in answer.aiter_bytes():
@@ -143,6 +141,25 @@ async def _read_web(address: str) -> bytes:
                 message = f"is larger than {LARGEST_STILL // 2**20} MiB"
                 raise OSError(message)
     return bytes(data)
+
+
+def _web(address: str) -> httpx.AsyncClient:
+    """A client for one address: https only, and no redirect from the world into this network."""
+    starts_private = is_private_host(address)
+
+    async def check(request: httpx.Request) -> None:
+        url = str(request.url)
+        if is_private_host(url):
+            if not starts_private:
+                message = "redirects to a private address"
+                raise OSError(message)
+        elif request.url.scheme != "https":
+            message = "is not https"
+            raise OSError(message)
+
+    return httpx.AsyncClient(
+        timeout=TIMEOUT, follow_redirects=True, max_redirects=3, event_hooks={"request": [check]}
+    )
 
 
 @dataclass(frozen=True)
@@ -293,14 +310,9 @@ async def probe_lora(url: str, vendor: str) -> None:
         InputUnreachable: If they can't.
     """
     where = urlsplit(url).netloc
+    probe = {"Range": "bytes=0-0"}
     try:
-        if urlsplit(url).scheme != "https" and not is_private_host(url):
-            message = "is not https"
-            raise OSError(message)
-        async with (
-            httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=True, max_redirects=3) as client,
-            client.stream("GET", url, headers={"Range": "bytes=0-0"}) as answer,
-        ):
+        async with _web(url) as client, client.stream("GET", url, headers=probe) as answer:
             answer.raise_for_status()
     except (OSError, httpx.HTTPError, httpx.InvalidURL) as error:
         message = f"the LoRA at {where} can't be fetched: {_reason(error)}"

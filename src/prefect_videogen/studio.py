@@ -157,9 +157,7 @@ class OpenStudio:
         """The pace of requests on the model's key."""
         speed = self.account(model.vendor).speed
         paces = self._share().paces
-        return paces.setdefault(
-            self._limit_name(model), Pace(spacing(model, speed), self.time)
-        )
+        return paces.setdefault(self._limit_name(model), Pace(spacing(model, speed), self.time))
 
     def _limit_name(self, model: Model) -> tuple[str, str]:
         return self.account(model.vendor).fingerprint, model.id

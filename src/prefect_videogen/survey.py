@@ -50,6 +50,38 @@ class Board:
         return self.text.faults if self.text else []
 
 
+def standalone(board: Board, *, draft: bool = False) -> Storyboard:
+    """The storyboard with references that mean the same everywhere.
+
+    Args:
+        board: A storyboard with the place it came from.
+        draft: Whether to make it a draft.
+
+    Raises:
+        StoryboardError: If its form is wrong.
+    """
+    if board.faults:
+        raise StoryboardError(board.faults, source=board.source)
+
+    def absolute(reference: str) -> str:
+        relative = reference and not reference.startswith(("shot:", "vendor:"))
+        if not relative or reference in {"previous", "next"} or board.place is None:
+            return reference
+        return board.place.absolute(reference)
+
+    shots = [
+        shot.model_copy(
+            update={
+                "first_frame": absolute(shot.first_frame),
+                "last_frame": absolute(shot.last_frame),
+            }
+        )
+        for shot in board.storyboard.shots
+    ]
+    changes = {"shots": shots, "draft": draft or board.storyboard.draft}
+    return board.storyboard.model_copy(update=changes)
+
+
 @dataclass
 class Survey:
     """A plan with what was read for it.

@@ -11,8 +11,14 @@ import json
 import logging
 from dataclasses import dataclass
 
-from prefect_videogen.buying.policy import MOST_JOBS, Next, end_of, error_of, verdict_on
-from prefect_videogen.buying.policy import verdict_on_end
+from prefect_videogen.buying.policy import (
+    MOST_JOBS,
+    Next,
+    end_of,
+    error_of,
+    verdict_on,
+    verdict_on_end,
+)
 from prefect_videogen.buying.request import ClipRequest, How, Job, OnExpired, OnUnknown
 from prefect_videogen.errors import (
     BudgetExceeded,
@@ -271,7 +277,7 @@ class Buyer:
         try:
             if self.time.monotonic() > sent_by:
                 message = "the claim took too long to write; nothing was sent"
-                raise NotSent(message, vendor=self.model.vendor)  # noqa: TRY301 - one way out
+                raise NotSent(message, vendor=self.model.vendor)
             accepted = await self._post(claimed.body.encode(), claimed.idempotency_key)
         except SubmissionUnknown as error:
             if self.model.vendor == "evolink":
@@ -368,4 +374,3 @@ class Buyer:
 
     async def _close(self, number: int) -> None:
         await self.records.close(self.clip.vendor, self.clip.model, self.key, number)
-

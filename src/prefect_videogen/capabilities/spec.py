@@ -68,7 +68,7 @@ class Param(_Spec):
         """The name a storyboard uses: the common field, or `options.<name>`."""
         return self.field or f"options.{self.name}"
 
-    def allowed(self) -> str:
+    def allowed(self) -> str:  # noqa: PLR0911 - one return a kind
         """Say in words which values do."""
         if self.choices:
             return "use " + _either(self.choices)
@@ -88,7 +88,7 @@ class Param(_Spec):
             return f"use {kind} of {'at least ' + low if low else 'at most ' + high}{also}"
         return f"use {kind}"
 
-    def check(self, value: Any) -> Problem | None:
+    def check(self, value: Any) -> Problem | None:  # noqa: PLR0911 - one return a type
         """Say what is wrong with a value for this parameter, or None if it fits."""
         wrong_type = Problem(f"is not {_TYPE_NAMES[self.type]}", self.allowed())
         if value in self.also and not isinstance(value, bool):

@@ -88,9 +88,7 @@ def _duration(source: str, *, default: int = 5, choices: Sequence[Scalar] = ()) 
 
 
 def _whole_seconds(least: int, most: int, default: int, source: str) -> Param:
-    return _duration(source, default=default).model_copy(
-        update={"minimum": least, "maximum": most}
-    )
+    return _duration(source, default=default).model_copy(update={"minimum": least, "maximum": most})
 
 
 WAN_2_5 = Model(

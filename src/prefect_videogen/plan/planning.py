@@ -113,7 +113,7 @@ class _Planner:
 
     def fault(self, shot: str, name: str, value: str, problem: str, remedy: str) -> None:
         """Note a fault, unless reading the file found one at the same place."""
-        if (shot, name.split(".")[0]) not in self.earlier:
+        if (shot, name.split(".", maxsplit=1)[0]) not in self.earlier:
             self.faults.append(Fault(shot, name, value, problem, remedy))
 
     def _check_ids(self) -> None:
@@ -288,7 +288,9 @@ class _Planner:
         digests = dict(self.digests)
         waiting = list(clips)
         while waiting:
-            ready = [c for c in waiting if all(d in done or not _in(d, clips) for d in c.depends_on)]
+            ready = [
+                c for c in waiting if all(d in done or not _in(d, clips) for d in c.depends_on)
+            ]
             for clip in ready:
                 key = clip.key_with(digests, self.studio.models[clip.model])
                 found = self.known.get(key) if key else None

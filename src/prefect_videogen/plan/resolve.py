@@ -26,7 +26,7 @@ Stills = Mapping[str, Picture | Unreadable]
 class ShotResolver:
     """Resolves one shot against one model, collecting faults and notes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what a shot is resolved against
         self,
         board: Storyboard,
         shot: Shot,
@@ -175,7 +175,9 @@ class ShotResolver:
 
     def _add_prompt(self, asked: dict[str, Any]) -> None:
         param = self.model.param("prompt")
-        prompt = " ".join(part for part in (self.shot.prompt.strip(), self.board.look.strip()) if part)
+        prompt = " ".join(
+            part for part in (self.shot.prompt.strip(), self.board.look.strip()) if part
+        )
         if not self.shot.prompt.strip():
             self.fault("prompt", "", "is missing", "say what is seen and how the camera moves")
         elif param and (problem := param.check(prompt)):
@@ -254,7 +256,9 @@ class ShotResolver:
                 self.fault("loras", lora["path"], "is not a public URL", "use an https:// URL")
             if param.advised and not param.advised[0] <= lora["scale"] <= param.advised[1]:
                 low, high = param.advised
-                self.note(f"LoRA scale {lora['scale']:g} is outside the advised {low:g} to {high:g}")
+                self.note(
+                    f"LoRA scale {lora['scale']:g} is outside the advised {low:g} to {high:g}"
+                )
         asked["loras"] = loras
 
     def _make_draft(self, asked: dict[str, Any], mode: Mode) -> None:

@@ -75,7 +75,7 @@ class LocalStore:
         Raises:
             RecordError: If the disk can't tell.
         """
-        return await self._off_loop(path, lambda place: _read(place))
+        return await self._off_loop(path, _read)
 
     async def create(self, path: str, data: bytes) -> bool:
         """Create an object that must not exist yet; False means that it did.

@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Switch = Literal["", "on", "off"]
 
+SMALLEST_SIDE = 64
+"""Pixels; a film is at least this wide and high."""
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_default=False)
@@ -72,9 +75,7 @@ class Shot(ShotFields):
         description="Picture the shot starts on: a path, s3:// or https:// address, previous, "
         "or shot:<id>.",
     )
-    last_frame: str = Field(
-        "", description="Picture the shot ends on: a path or address, or next."
-    )
+    last_frame: str = Field("", description="Picture the shot ends on: a path or address, or next.")
     take: str = Field("1", description="Which deliberate version this is: 1, 2, ... or a word.")
     pick: int = Field(0, ge=0, description="Which of the takes goes into the film; 0: the first.")
 
@@ -106,7 +107,7 @@ class FilmOptions(_Strict):
         if not (width.isdigit() and height.isdigit()):
             message = "write width x height, for example 1280x720"
             raise ValueError(message)
-        if int(width) % 2 or int(height) % 2 or not 64 <= min(int(width), int(height)):
+        if int(width) % 2 or int(height) % 2 or min(int(width), int(height)) < SMALLEST_SIDE:
             message = "use even numbers of at least 64"
             raise ValueError(message)
         return f"{int(width)}x{int(height)}"

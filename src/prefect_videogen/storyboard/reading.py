@@ -64,7 +64,7 @@ class StoryboardText:
 
     def line_of(self, shot: str, name: str) -> int | None:
         """Line of a shot's field, of the shot, or of the top-level field."""
-        top = name.split(".")[0]
+        top = name.split(".", maxsplit=1)[0]
         for index, candidate in enumerate(self.board.shots):
             if shot and shot in {candidate.id, f"{index + 1:02d}"}:
                 path: Path = ("shots", index)
@@ -130,9 +130,9 @@ class _Reader:
             return _scalar(node)
         if isinstance(node, SequenceNode):
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self.mapping(node, path)
+        return self.mapping(node, path) if isinstance(node, MappingNode) else None
 
-    def mapping(self, node: Node, path: Path) -> dict[str, Any]:
+    def mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -214,7 +214,7 @@ def _drop_unset(data: Any) -> None:
 
 def _remove(data: Any, path: tuple[str | int, ...]) -> None:
     for step in path[:-1]:
-        inside = data[step] if isinstance(data, list | dict) and _has(data, step) else None
+        inside: Any = data[step] if _has(data, step) else None
         if not isinstance(inside, dict | list):
             break
         data = inside
@@ -255,11 +255,14 @@ def _outwards(path: Path) -> Iterator[Path]:
         yield path[:length]
 
 
+_INSIDE: Mapping[str, type[BaseModel]] = {"film": FilmOptions, "loras": Lora}
+
+
 def _nearest(inside: Path, shot: str) -> str:
     word = str(inside[-1])
     owner: type[BaseModel] = Shot if shot else Storyboard
     if len(inside) > 1:
-        owner = {"film": FilmOptions, "loras": Lora}.get(str(inside[0]), owner)
+        owner = _INSIDE.get(str(inside[0]), owner)
     known = list(owner.model_fields)
     if OTHER_WORDS.get(word) in known:
         return f"`{word}` is `{OTHER_WORDS[word]}` here"

@@ -44,7 +44,7 @@ async def wait_for_job(
     resumed: bool,
     schedule: Schedule,
     time: Time,
-    on_change: Callable[[str], None] = lambda word: None,
+    on_change: Callable[[str], None] | None = None,
 ) -> JobStatus:
     """Wait until a job has ended.
 
@@ -80,7 +80,8 @@ async def wait_for_job(
         else:
             if status.word != word:
                 word = status.word
-                on_change(word)
+                if on_change:
+                    on_change(word)
             if status.state in {"succeeded", "failed"}:
                 return status
         if age + delay > deadline:

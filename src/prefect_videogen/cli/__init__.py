@@ -1,0 +1,24 @@
+"""The command line. Prefect is imported only by the commands that need it, so `--help` is quick.
+
+Exit codes: 0 a film, 1 some shots failed (the rest is kept), 2 the storyboard or the settings
+are wrong, 3 stopped by a limit on spending.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from prefect_videogen.cli.app import app, exit_code_of, show_error
+from prefect_videogen.errors import VideoGenError
+
+
+def main() -> None:
+    """Run a command and end with its exit code."""
+    try:
+        app()
+    except VideoGenError as error:
+        show_error(error)
+        sys.exit(exit_code_of(error))
+
+
+__all__ = ["main"]

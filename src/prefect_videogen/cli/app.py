@@ -1,0 +1,231 @@
+"""The commands' names, options and help; what they do is in a module for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from prefect_videogen.errors import (
+    BudgetExceeded,
+    FilmIncomplete,
+    StoryboardError,
+    StudioError,
+    VideoGenError,
+)
+
+OK, SHOTS_FAILED, WRONG_INPUT, OVER_BUDGET = 0, 1, 2, 3
+
+DEMO_PORT = 8765
+DEMO_KEY = "emulated-key-of-the-demo"
+DEMO_FOLDER = Path("videogen-demo")
+
+app = typer.Typer(
+    help="Films of AI-generated clips, each clip bought once.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Board = Annotated[str, typer.Argument(help="Storyboard: a path, s3:// or https:// address.")]
+StudioName = Annotated[
+    str,
+    typer.Option(
+        "--studio", help="Name of the studio; by default `env` if keys are set there, else default."
+    ),
+]
+Variables = Annotated[
+    list[str], typer.Option("--var", help="A variable as name=value; can be repeated.")
+]
+Draft = Annotated[bool, typer.Option("--draft", help="Cheapest and shortest version of all.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def exit_code_of(error: VideoGenError) -> int:
+    """The exit code that says what kind of error it was."""
+    if isinstance(error, BudgetExceeded):
+        return OVER_BUDGET
+    if isinstance(error, StoryboardError | StudioError):
+        return WRONG_INPUT
+    return SHOTS_FAILED
+
+
+def show_error(error: VideoGenError) -> None:
+    """Print an error for a person, to standard error."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    title = "incomplete" if isinstance(error, FilmIncomplete) else "error"
+    console.print(f"[bold red]{title}:[/] ", end="")
+    console.print(str(error), markup=False)
+
+
+@app.command()
+def demo(
+    media: Annotated[
+        Path, typer.Option(help="Folder for clips and film; kept, so a second run buys nothing.")
+    ] = DEMO_FOLDER,
+    port: Annotated[int, typer.Option(help="Port of the emulator; 0 is any free one.")] = DEMO_PORT,
+    speed: Annotated[float, typer.Option(help="How much faster than real vendors.")] = 60.0,
+) -> None:
+    """Make the sample film with the emulator and a studio `demo`: no account, no cost."""
+    from prefect_videogen.cli.demo import run_demo
+
+    run_demo(media, port=port, speed=speed)
+
+
+@app.command()
+def setup(
+    name: Annotated[str, typer.Option(help="Name to save the studio under.")] = "default",
+) -> None:
+    """Register the block types, and save a studio from the environment."""
+    from prefect_videogen.cli.installing import run_setup
+
+    run_setup(name)
+
+
+@app.command()
+def plan(
+    board: Board,
+    studio: StudioName = "",
+    var: Variables = [],  # noqa: B006 - typer copies it
+    draft: Draft = False,
+    json: Json = False,
+) -> None:
+    """Say what would be made, bought and paid. Free: asks no vendor and writes nothing."""
+    from prefect_videogen.cli.planning import run_plan
+
+    run_plan(board, studio=studio, variables=variables_of(var), draft=draft, as_json=json)
+
+
+@app.command()
+def render(
+    board: Board,
+    studio: StudioName = "",
+    var: Variables = [],  # noqa: B006 - typer copies it
+    draft: Draft = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the manifest last.")] = False,
+    output: Annotated[str, typer.Option("-o", "--output", help="Copy the film there.")] = "",
+    max_new_clips: Annotated[
+        int, typer.Option(min=0, help="Most clips to buy; 0 is no limit.")
+    ] = 0,
+    on_unknown: Annotated[
+        str, typer.Option(help="stop, or resubmit a purchase whose outcome is unknown.")
+    ] = "stop",
+    on_expired: Annotated[
+        str, typer.Option(help="stop, or rebuy a bought clip that has expired.")
+    ] = "stop",
+) -> None:
+    """Make the film here, with progress."""
+    from prefect_videogen.cli.rendering import RenderOptions, run_render
+
+    options = RenderOptions(
+        studio=studio,
+        variables=variables_of(var),
+        draft=draft,
+        deliver_to=output,
+        max_new_clips=max_new_clips,
+        on_unknown=one_of("--on-unknown", on_unknown, "stop", "resubmit"),
+        on_expired=one_of("--on-expired", on_expired, "stop", "rebuy"),
+    )
+    run_render(board, options, as_json=json)
+
+
+@app.command()
+def emulator(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 is any free one.")] = DEMO_PORT,
+    speed: Annotated[float, typer.Option(help="How much faster than real vendors.")] = 60.0,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse private addresses, as the vendors do.")
+    ] = False,
+    media: Annotated[
+        Path, typer.Option(help="Folder to serve as the media store's public URL.")
+    ] = DEMO_FOLDER,
+    api_key: Annotated[str, typer.Option(help="The only key it accepts.")] = DEMO_KEY,
+    seed: Annotated[int, typer.Option(help="Chooses how long jobs take.")] = 0,
+) -> None:
+    """Run a local APIXO and EvoLink until Ctrl-C; prints its URLs and key."""
+    from prefect_videogen.cli.emulating import run_emulator
+    from prefect_videogen.emulator import Emulator
+
+    media.mkdir(parents=True, exist_ok=True)
+    run_emulator(
+        Emulator(
+            host=host,
+            port=port,
+            speed=speed,
+            strict=strict,
+            media_dir=media,
+            api_key=api_key,
+            seed=seed,
+        ),
+        media,
+    )
+
+
+@app.command()
+def new(
+    path: Annotated[Path, typer.Argument(help="File to write; must not exist.")] = Path(
+        "storyboard.yaml"
+    ),
+) -> None:
+    """Write a commented storyboard to start from."""
+    from prefect_videogen.cli.showing import run_new
+
+    run_new(path)
+
+
+@app.command()
+def schema() -> None:
+    """Print the storyboard's JSON Schema, for editors."""
+    from prefect_videogen.cli.showing import run_schema
+
+    run_schema()
+
+
+@app.command()
+def models(json: Json = False) -> None:
+    """Say what each model can do: modes, lengths, sizes, pictures, limits."""
+    from prefect_videogen.cli.showing import run_models
+
+    run_models(as_json=json)
+
+
+@app.command()
+def put(
+    files: Annotated[list[Path], typer.Argument(help="Pictures to put into the inbox.")],
+    studio: StudioName = "",
+) -> None:
+    """Put pictures into the media store's inbox, where forms find them."""
+    from prefect_videogen.cli.installing import run_put
+
+    run_put(files, studio=studio)
+
+
+def variables_of(pairs: list[str]) -> dict[str, str]:
+    """Split name=value pairs.
+
+    Raises:
+        StudioError: If one has no equals sign.
+    """
+    values = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not (name and sign):
+            message = f"--var {pair!r} is not name=value"
+            raise StudioError(message, next_step="Write for example --var city=Oslo.")
+        values[name] = value
+    return values
+
+
+def one_of(option: str, value: str, *choices: str) -> str:
+    """Check a choice.
+
+    Raises:
+        StudioError: If it is none of them.
+    """
+    if value not in choices:
+        message = f"{option} {value!r} is not a choice"
+        raise StudioError(message, next_step=f"Use {' or '.join(choices)}.")
+    return value

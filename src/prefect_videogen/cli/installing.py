@@ -1,0 +1,82 @@
+"""`setup` and `put`: what makes an installation ready."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from rich.console import Console
+
+from prefect_videogen.cli.opening import KEYS, has_keys, quiet_console, studio_name
+from prefect_videogen.errors import StudioError
+
+
+def run_setup(name: str) -> None:
+    """Register the block types and save a studio from the environment.
+
+    Args:
+        name: Name of the studio.
+
+    Raises:
+        StudioError: If the environment holds a setting that is wrong.
+    """
+    quiet_console()
+    asyncio.run(_setup(name, Console(soft_wrap=True)))
+
+
+async def _setup(name: str, console: Console) -> None:
+    from prefect_videogen import blocks
+    from prefect_videogen.blocks import load_studio
+
+    kinds = (
+        blocks.ApixoCredentials,
+        blocks.EvolinkCredentials,
+        blocks.MediaStore,
+        blocks.CallbackEndpoint,
+        blocks.Studio,
+    )
+    for kind in kinds:
+        await kind.aregister_type_and_schema()
+        console.print(f"registered block type {kind.get_block_type_slug()}", highlight=False)
+    if not has_keys():
+        console.print(f"no studio saved: set {' or '.join(KEYS)} first", highlight=False)
+        return
+    studio = await load_studio("env")
+    studio.open(name=name)  # checks the settings together
+    await studio.asave(name, overwrite=True)
+    console.print(f"saved the studio {name}", highlight=False)
+
+
+def run_put(paths: list[Path], *, studio: str) -> None:
+    """Put pictures into a media store's inbox.
+
+    Args:
+        paths: The pictures.
+        studio: Name of the studio.
+
+    Raises:
+        StudioError: If a file is no picture, or another one of its name is there.
+    """
+    quiet_console()
+    asyncio.run(_put(paths, studio_name(studio), Console(soft_wrap=True)))
+
+
+async def _put(paths: list[Path], name: str, console: Console) -> None:
+    from prefect_videogen.blocks import opened
+    from prefect_videogen.media import inspect_still
+
+    async with opened(name) as studio:
+        for path in paths:
+            if not path.is_file():
+                message = f"{path} is not a file"
+                raise StudioError(message)
+            data = await asyncio.to_thread(path.read_bytes)
+            inspect_still(data)
+            place = f"inbox/{path.name}"
+            if (
+                not await studio.store.create(place, data)
+                and await studio.store.read(place) != data
+            ):
+                message = f"another picture named {path.name} is in the inbox already"
+                raise StudioError(message, next_step="Rename the file.")
+            console.print(f"{path.name} is in {studio.store.url}/inbox", highlight=False)

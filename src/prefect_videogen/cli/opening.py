@@ -1,0 +1,28 @@
+"""Which studio a command means, and keeping Prefect's log off a terminal with progress."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+KEYS: Final = ("VIDEOGEN_APIXO_API_KEY", "VIDEOGEN_EVOLINK_API_KEY")
+
+
+def studio_name(given: str) -> str:
+    """The studio to use: the one given, else `env` if keys are set there, else `default`."""
+    if given:
+        return given
+    return "env" if has_keys() else "default"
+
+
+def has_keys() -> bool:
+    """Whether the environment holds a vendor's key."""
+    return any(os.environ.get(name) for name in KEYS)
+
+
+def quiet_console() -> None:
+    """Leave Prefect's log lines to its API; the console shows progress. Before Prefect loads."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "ERROR")
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")
+    # A temporary server's telemetry would log its failure wherever the network is closed.
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")

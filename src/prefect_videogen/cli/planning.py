@@ -1,0 +1,109 @@
+"""`plan`: what a run would do and cost, or every fault, without asking any vendor anything."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from prefect_videogen.cli.opening import has_keys, quiet_console
+from prefect_videogen.plan import Plan
+from prefect_videogen.records import open_store
+from prefect_videogen.studio import OpenStudio
+from prefect_videogen.survey import load_board, survey
+from prefect_videogen.vendors import APIXO_URL, EVOLINK_FILES_URL, EVOLINK_URL, Account
+
+
+def run_plan(
+    board: str, *, studio: str, variables: dict[str, str], draft: bool, as_json: bool
+) -> None:
+    """Plan a storyboard and show the plan.
+
+    Raises:
+        StoryboardError: With all its faults.
+        StudioError: If the studio is missing or wrong.
+    """
+    console = Console(stderr=as_json, soft_wrap=True)
+    plan = asyncio.run(_plan(board, studio, variables, draft=draft, console=console))
+    if as_json:
+        sys.stdout.write(plan.model_dump_json(indent=2, exclude={"faults"}) + "\n")
+    else:
+        show_plan(console, plan)
+
+
+async def _plan(
+    address: str, name: str, variables: dict[str, str], *, draft: bool, console: Console
+) -> Plan:
+    board = await load_board(address)
+    async with await _studio(name, console) as studio:
+        found = await survey(
+            studio,
+            board,
+            variables=variables,
+            scheduled=datetime.now(UTC),
+            keep=False,
+            draft=draft,
+        )
+    return found.check()
+
+
+async def _studio(name: str, console: Console) -> OpenStudio:
+    """The studio to plan for; without any, one that could reach every vendor."""
+    if not name and not has_keys():
+        console.print("Planned without a studio: no key is set and none was named.", style="dim")
+        return _anywhere()
+    quiet_console()
+    from prefect_videogen.blocks import load_studio
+
+    name = name or "env"
+    return (await load_studio(name)).open(name=name)
+
+
+def _anywhere() -> OpenStudio:
+    nothing = SecretStr("none")
+    accounts = {
+        "apixo": Account(vendor="apixo", api_key=nothing, base_url=APIXO_URL, sandbox=False),
+        "evolink": Account(
+            vendor="evolink",
+            api_key=nothing,
+            base_url=EVOLINK_URL,
+            files_url=EVOLINK_FILES_URL,
+            sandbox=False,
+        ),
+    }
+    store = open_store(str(Path.cwd() / "videogen-media"), public_url="https://example.org")
+    return OpenStudio(name="none", accounts=accounts, store=store)
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """Show a plan as a table, with its notes and its sum."""
+    table = Table(title=plan.title or plan.slug, title_justify="left", box=None, pad_edge=False)
+    for title in ("shot", "model", "mode", "length", "starts", "state", "price", "key"):
+        table.add_column(title, overflow="fold")
+    for clip in plan.clips:
+        after = ", ".join(clip.depends_on)
+        table.add_row(
+            clip.id,
+            clip.model,
+            clip.mode,
+            f"{clip.seconds:g} s",
+            f"after {after}" if after else "at once",
+            "to buy" if clip.to_buy else clip.state,
+            str(clip.price) if clip.price else "unpriced",
+            clip.key[:12] if clip.key else "later",
+        )
+    console.print(table)
+    costs = " + ".join(str(money) for money in plan.totals) or "nothing priced"
+    unpriced = f", {plan.unpriced} unpriced" if plan.unpriced else ""
+    console.print(
+        f"{len(plan.to_buy)} of {len(plan.clips)} clips to buy: {costs}{unpriced}; "
+        f"about {plan.seconds:.0f} s of waiting" + ("; sandbox" if plan.sandbox else ""),
+        highlight=False,
+    )
+    for note in plan.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)

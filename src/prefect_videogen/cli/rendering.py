@@ -1,0 +1,108 @@
+"""`render`: make a film here, in this process, with progress."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass, field
+from typing import cast
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from rich.console import Console
+
+from prefect_videogen.buying import OnExpired, OnUnknown
+from prefect_videogen.cli.opening import quiet_console, studio_name
+from prefect_videogen.cli.progress_view import ProgressView
+from prefect_videogen.errors import FilmIncomplete
+from prefect_videogen.filming import Film
+from prefect_videogen.storyboard import Storyboard
+from prefect_videogen.survey import load_board, standalone
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """What `render` was told beside the storyboard."""
+
+    studio: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
+    draft: bool = False
+    deliver_to: str = ""
+    max_new_clips: int = 0
+    on_unknown: str = "stop"
+    on_expired: str = "stop"
+
+
+def run_render(board: str, options: RenderOptions, *, as_json: bool) -> None:
+    """Make the film and show it.
+
+    Raises:
+        VideoGenError: What went wrong; decides the exit code.
+    """
+    quiet_console()
+    console = Console(stderr=as_json, soft_wrap=True)
+    try:
+        film, manifest = asyncio.run(_render(board, options, console))
+    except FilmIncomplete as error:
+        if as_json:
+            sys.stdout.write(error.result.model_dump_json(indent=2) + "\n")
+        raise
+    if as_json:
+        sys.stdout.write(manifest + "\n")
+    else:
+        show_film(console, film)
+
+
+async def _render(board: str, options: RenderOptions, console: Console) -> tuple[Film, str]:
+    from prefect_videogen.blocks import opened
+
+    name = studio_name(options.studio)
+    async with opened(name) as studio:
+        film = await run_flow(board, options, name, console)
+        manifest = await studio.store.read(film.manifest)
+    return film, (manifest or b"{}").decode()
+
+
+async def run_flow(board: str, options: RenderOptions, studio: str, console: Console) -> Film:
+    """Run generate-storyboard with progress.
+
+    Raises:
+        VideoGenError: What went wrong.
+    """
+    from prefect_videogen.flows import generate_storyboard
+
+    file, storyboard = board, Storyboard()
+    if options.draft:
+        file, storyboard = "", standalone(await load_board(board), draft=True)
+    with ProgressView(console).showing():
+        result = await generate_storyboard(
+            storyboard_file=file,
+            storyboard=storyboard,
+            variables=options.variables,
+            deliver_to=options.deliver_to,
+            studio=studio,
+            max_new_clips=options.max_new_clips,
+            on_unknown=cast("OnUnknown", options.on_unknown),
+            on_expired=cast("OnExpired", options.on_expired),
+        )
+    return cast("Film", result)
+
+
+def show_film(console: Console, film: Film) -> None:
+    """Say where the film is and what it is."""
+    bought = f"{film.bought} bought, {len(film.clips) - film.bought} found"
+    console.print(
+        f"{film.frames} frames, {film.seconds:.2f} s, {film.width}x{film.height} at {film.fps}; "
+        f"{len(film.clips)} clips: {bought}" + (" (sandbox)" if film.sandbox else ""),
+        highlight=False,
+    )
+    for entry in film.missing:
+        console.print(f"missing: {entry.shot}: {entry.reason} {entry.next_step}", markup=False)
+    console.print(film.delivered or local_path(film), highlight=False, markup=False)
+
+
+def local_path(film: Film) -> str:
+    """The film's path on this machine, or its address."""
+    address = f"{film.media}/{film.path}"
+    parts = urlsplit(address)
+    return url2pathname(parts.path) if parts.scheme == "file" else address

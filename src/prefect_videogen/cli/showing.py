@@ -1,0 +1,61 @@
+"""`new`, `schema` and `models`: what a storyboard may hold and what the models can do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from prefect_videogen.capabilities import MODELS, Model
+from prefect_videogen.capabilities.describe import COLUMNS, row_of
+from prefect_videogen.errors import StudioError
+from prefect_videogen.samples import sample
+from prefect_videogen.storyboard import Storyboard
+
+
+def run_new(path: Path) -> None:
+    """Write a commented storyboard.
+
+    Raises:
+        StudioError: If the file exists.
+    """
+    text = sample("new.yaml").read_text(encoding="utf-8")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        message = f"{path} exists"
+        raise StudioError(message, next_step="Name another file.") from None
+    Console(soft_wrap=True).print(f"wrote {path}; next: prefect-videogen plan {path}", markup=False)
+
+
+def run_schema() -> None:
+    """Print the storyboard's JSON Schema."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    schema.update(Storyboard.model_json_schema())
+    sys.stdout.write(json.dumps(schema, indent=2) + "\n")
+
+
+def run_models(*, as_json: bool) -> None:
+    """Print what each model can do."""
+    if as_json:
+        data = {"models": [model.model_dump(mode="json") for model in MODELS.values()]}
+        sys.stdout.write(json.dumps(data, indent=2) + "\n")
+        return
+    console = Console(soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    for title in COLUMNS:
+        table.add_column(title, overflow="fold")
+    for model in MODELS.values():
+        table.add_row(*row_of(model))
+    console.print(table)
+    for model in MODELS.values():
+        _print_advice(console, model)
+
+
+def _print_advice(console: Console, model: Model) -> None:
+    for advice in model.advice:
+        console.print(f"{model.id}: {advice.text} [{advice.source}]", markup=False)

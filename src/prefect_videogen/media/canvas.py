@@ -1,0 +1,164 @@
+"""Geometry: how a stored frame is shown, and how it is fitted onto a film of another size.
+
+Promises square pixels, applied rotation and whole chroma samples, and leaves a frame that
+fits already untouched. Leaves colour rules to `colour`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+
+from prefect_videogen.media import colour
+
+Fit = Literal["crop", "pad"]
+Plane = npt.NDArray[np.uint8]
+
+# Black in limited range.
+_BLACK_LUMA, _BLACK_CHROMA = 16, 128
+
+
+def quarter_turns(frame: VideoFrame) -> int:
+    """Say how often a stored frame is turned by 90 degrees counter-clockwise to be shown.
+
+    Args:
+        frame: A decoded frame.
+
+    Returns:
+        0 to 3.
+    """
+    return round(frame.rotation / 90) % 4
+
+
+def square_width(frame: VideoFrame, pixel_aspect: Fraction | None) -> int:
+    """Find the width a stored frame has with square pixels, before any rotation.
+
+    Args:
+        frame: A decoded frame.
+        pixel_aspect: Width of a pixel over its height; None or 0 if the file does not say.
+
+    Returns:
+        Width in pixels.
+    """
+    if pixel_aspect is None or pixel_aspect <= 0:
+        return frame.width
+    return max(round(frame.width * pixel_aspect), 1)
+
+
+def shown_size(frame: VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
+    """Find the size at which a frame is shown: square pixels, rotation applied.
+
+    Args:
+        frame: A decoded frame.
+        pixel_aspect: Width of a pixel over its height; None or 0 if the file does not say.
+
+    Returns:
+        Width and height in pixels.
+    """
+    width, height = square_width(frame, pixel_aspect), frame.height
+    return (height, width) if quarter_turns(frame) % 2 else (width, height)
+
+
+def shown_rgb(frame: VideoFrame, pixel_aspect: Fraction | None) -> colour.RGB:
+    """Turn a decoded frame into the picture a person sees.
+
+    Args:
+        frame: A decoded frame.
+        pixel_aspect: Width of a pixel over its height; None or 0 if the file does not say.
+
+    Returns:
+        8 bit RGB array of (height, width, 3).
+    """
+    rgb = colour.Converter().to_rgb(frame, width=square_width(frame, pixel_aspect))
+    return np.ascontiguousarray(np.rot90(rgb, quarter_turns(frame)))
+
+
+def even(value: float) -> int:
+    """Round to the nearest even number, at least 2: yuv420p has one chroma sample per two.
+
+    Args:
+        value: A size in pixels.
+
+    Returns:
+        An even size in pixels.
+    """
+    return max(2 * round(value / 2), 2)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The film's picture area, onto which frames of any size are fitted.
+
+    Attributes:
+        width: Width in pixels, even.
+        height: Height in pixels, even.
+        fit: `crop` fills the area and cuts the overhang off evenly on both sides; `pad` shows
+            the whole frame between black bars.
+    """
+
+    width: int
+    height: int
+    fit: Fit
+    _converter: colour.Converter = field(default_factory=colour.Converter, repr=False)
+
+    def place(self, frame: VideoFrame, pixel_aspect: Fraction | None) -> VideoFrame:
+        """Fit one frame onto the film.
+
+        Args:
+            frame: A decoded frame.
+            pixel_aspect: Width of a pixel over its height; None or 0 if the file does not say.
+
+        Returns:
+            A frame of the film's size, pixel format and colour; the same one if it had them.
+        """
+        shown = shown_size(frame, pixel_aspect)
+        turns = quarter_turns(frame)
+        if shown == (self.width, self.height) and not turns:
+            return self._converter.to_film(frame, self.width, self.height)
+        width, height = self._scaled(*shown)
+        stored = (height, width) if turns % 2 else (width, height)
+        placed = self._converter.to_film(frame, *stored)
+        luma, *chroma = (np.rot90(plane, turns) for plane in _planes(placed))
+        # Shifts are counted in chroma samples, or colour would slip against brightness.
+        down, right = ((height - self.height) // 4, (width - self.width) // 4)
+        film = [_shifted(luma, self.height, self.width, 2 * down, 2 * right, _BLACK_LUMA)]
+        film += [
+            _shifted(plane, self.height // 2, self.width // 2, down, right, _BLACK_CHROMA)
+            for plane in chroma
+        ]
+        packed = np.concatenate([plane.reshape(-1) for plane in film])
+        packed = packed.reshape(self.height * 3 // 2, self.width)
+        return colour.tag_film(VideoFrame.from_ndarray(packed, format="yuv420p"))
+
+    def _scaled(self, width: int, height: int) -> tuple[int, int]:
+        pick = max if self.fit == "crop" else min
+        factor = pick(Fraction(self.width, width), Fraction(self.height, height))
+        return even(float(width * factor)), even(float(height * factor))
+
+
+def _planes(frame: VideoFrame) -> list[Plane]:
+    packed = cast("Plane", frame.to_ndarray())
+    luma, height, width = frame.width * frame.height, frame.height // 2, frame.width // 2
+    flat = packed.reshape(-1)
+    return [
+        flat[:luma].reshape(frame.height, frame.width),
+        flat[luma : luma + width * height].reshape(height, width),
+        flat[luma + width * height :].reshape(height, width),
+    ]
+
+
+def _shifted(  # noqa: PLR0917 - a window is four numbers
+    plane: Plane, height: int, width: int, down: int, right: int, black: int
+) -> Plane:
+    """Cut a window out of a plane; a negative shift leaves black above or left of it."""
+    window = np.full((height, width), black, np.uint8)
+    source = plane[max(down, 0) :, max(right, 0) :]
+    target = window[max(-down, 0) :, max(-right, 0) :]
+    rows, columns = min(len(source), len(target)), min(source.shape[1], target.shape[1])
+    target[:rows, :columns] = source[:rows, :columns]
+    return window

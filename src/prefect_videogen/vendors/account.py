@@ -1,0 +1,162 @@
+"""Who pays and where: one account at one vendor, with its key kept out of sight.
+
+Checks what can be checked without a network; nothing here resolves a name or opens a connection.
+Reading the environment and blocks is left to the callers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import math
+from typing import Literal
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from prefect_videogen.errors import StudioError
+
+Vendor = Literal["apixo", "evolink"]
+
+APIXO_URL = "https://api.apixo.ai"
+EVOLINK_URL = "https://api.evolink.ai"
+EVOLINK_FILES_URL = "https://files-api.evolink.ai"
+
+VENDOR_NAMES: dict[Vendor, str] = {"apixo": "APIXO", "evolink": "EvoLink"}
+
+_FINGERPRINT_LENGTH = 12
+
+
+def is_private_host(url: str) -> bool:
+    """Say whether a URL points at this machine or a private network, without asking DNS.
+
+    Args:
+        url: An absolute URL.
+
+    Returns:
+        True for localhost and for literal loopback, private or link-local addresses only; a name
+        that may resolve to such an address counts as public.
+    """
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    except ValueError:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    address = mapped or address
+    return address.is_loopback or address.is_private or address.is_link_local
+
+
+def default_sandbox(base_url: str) -> bool:
+    """Say whether credentials for this endpoint are a sandbox unless they say otherwise."""
+    return is_private_host(base_url)
+
+
+class Account(BaseModel):
+    """One account at one vendor.
+
+    Attributes:
+        vendor: `apixo` or `evolink`.
+        api_key: The key; shown by no repr, no dump and no error.
+        base_url: Root of the API, without a trailing slash.
+        files_url: Root of EvoLink's files API; empty means see `files_base`.
+        sandbox: Whether the clips are make-believe: they get keys of their own.
+        speed: How much faster than documented the endpoint runs; 1 outside a sandbox.
+
+    Raises:
+        StudioError: If a URL, the key or the speed can't be used.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    vendor: Vendor
+    api_key: SecretStr = Field(repr=False)
+    base_url: str
+    files_url: str = ""
+    sandbox: bool
+    speed: float = 1.0
+
+    @field_validator("api_key")
+    @classmethod
+    def _usable_key(cls, key: SecretStr) -> SecretStr:
+        text = key.get_secret_value()
+        if not text:
+            message = "the API key is empty"
+            raise StudioError(message, next_step="Put the vendor's key into the credentials.")
+        # Anything else can't stand in a header, and the HTTP client's own complaint would quote it.
+        if not all("!" <= character <= "~" for character in text):
+            message = "the API key holds a blank, a line end or a character that is not ASCII"
+            raise StudioError(message, next_step="Copy the key again, without quotes or blanks.")
+        return key
+
+    @field_validator("base_url", "files_url")
+    @classmethod
+    def _usable_url(cls, url: str) -> str:
+        return _root_url(url) if url else ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Account:
+        if not self.base_url:
+            message = f"the {self.vendor} account has no base URL"
+            raise StudioError(message, next_step="Leave the setting out to get the vendor's own.")
+        if not (math.isfinite(self.speed) and self.speed >= 1):
+            message = f"a speed of {self.speed:g} makes no sense"
+            raise StudioError(message, next_step="Use 1, or more for an emulator.")
+        if self.speed != 1 and not self.sandbox:
+            message = f"speed {self.speed:g} is for sandboxes; {self.label} is not one"
+            step = "Unset VIDEOGEN_SPEED, or set VIDEOGEN_SANDBOX if this is an emulator."
+            raise StudioError(message, next_step=step)
+        return self
+
+    @property
+    def label(self) -> str:
+        """The vendor as keys and records name it: `apixo` or `apixo@sandbox`."""
+        return f"{self.vendor}@sandbox" if self.sandbox else self.vendor
+
+    @property
+    def fingerprint(self) -> str:
+        """A short name for the key that gives nothing of it away; independent of the URL."""
+        text = f"prefect-videogen {self.vendor} {self.api_key.get_secret_value()}"
+        return hashlib.sha256(text.encode()).hexdigest()[:_FINGERPRINT_LENGTH]
+
+    @property
+    def files_base(self) -> str:
+        """Root of the files API: as set, the vendor's own for its own API, else the base URL.
+
+        A gateway's or an emulator's key and pictures must not reach a third host unasked.
+        """
+        return self.files_url or (
+            EVOLINK_FILES_URL if self.base_url == EVOLINK_URL else self.base_url
+        )
+
+
+def _root_url(url: str) -> str:
+    root = url.strip().rstrip("/")
+    step = "Use something like https://api.example.com."
+    # No message quotes the whole URL: it may carry a password or a token.
+    if not _is_web_url(root):
+        message = "a vendor's base URL is not an http or https URL"
+        raise StudioError(message, next_step=step)
+    parts = urlsplit(root)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        message = f"the base URL for {parts.hostname} holds a user, a query or a fragment"
+        raise StudioError(message, next_step=step)
+    if parts.scheme == "http" and not is_private_host(root):
+        message = f"the base URL for {parts.hostname} would send the key over plain http"
+        raise StudioError(message, next_step="Use https; http is for this machine and its network.")
+    return root
+
+
+def _is_web_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port_ok = parts.port is None or parts.port > 0
+        return parts.scheme in {"http", "https"} and port_ok and bool(httpx.URL(url).host)
+    except (ValueError, httpx.InvalidURL):
+        return False

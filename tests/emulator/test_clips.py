@@ -1,0 +1,65 @@
+"""Sizes and scenes, without a server."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from prefect_videogen.emulator import clips
+from prefect_videogen.media import probe
+
+SCENE = clips.Scene(
+    prompt="a kite", look="x", seconds=1, fps=5, short_side=720, ratio=16 / 9, scale=0.1, sound=True
+)
+
+
+@pytest.mark.parametrize(
+    ("short_side", "ratio", "scale", "size"),
+    [
+        (540, 16 / 9, 1, (960, 540)),
+        (480, 16 / 9, 1, (854, 480)),
+        (480, 9 / 16, 1, (480, 854)),
+        (720, 16 / 9, 1, (1280, 720)),
+        (1080, 16 / 9, 1, (1920, 1080)),
+        (720, 4 / 3, 1, (960, 720)),
+        (720, 1, 1, (720, 720)),
+        (720, 1280 / 720, 0.125, (160, 90)),
+        (1080, 10, 1, (4096, 410)),
+        (720, 16 / 9, 0.001, (16, 16)),
+    ],
+)
+def test_resolution_and_ratio_give_the_size(short_side, ratio, scale, size):
+    assert clips.frame_size(short_side, ratio, scale) == size
+
+
+def test_dropped_rendering_leaves_no_file(tmp_path):
+    with pytest.raises(clips.Dropped):
+        clips.render(SCENE, tmp_path / "clip.mp4", lambda: True)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_prompt_without_words_still_makes_a_clip(tmp_path):
+    scene = clips.Scene(
+        prompt="", look="", seconds=1, fps=5, short_side=90, ratio=1, scale=1, sound=False
+    )
+    clips.render(scene, tmp_path / "clip.mp4")
+
+    assert probe(tmp_path / "clip.mp4").width == 90
+
+
+def test_sound_lasts_as_long_as_the_picture():
+    assert clips.tone(SCENE).shape == (2, 48_000)
+
+
+def test_hd_clip_of_five_seconds_takes_seconds_not_minutes(tmp_path):
+    scene = clips.Scene(
+        prompt="a kite", look="x", seconds=5, fps=24, short_side=720, ratio=16 / 9, scale=1,
+        sound=True,
+    )  # fmt: skip
+    began = time.process_time()
+    clips.render(scene, tmp_path / "clip.mp4")
+
+    # 1.4 s where it was written; the rest is for slower machines.
+    assert time.process_time() - began < 12
