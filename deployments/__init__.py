@@ -1,1 +1,1 @@
-"""What a worker or a server is given: deployments, schedules and automations."""
+"""Deployments of the flows: `prefect.yaml` for workers, `serve` for one long-lived process."""

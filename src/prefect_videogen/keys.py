@@ -130,9 +130,10 @@ def _with_frozen_defaults(model: Model, mode: str, params: Mapping[str, Any]) ->
 
 
 def without_query(url: str) -> str:
-    """Strip query and fragment, where links carry tokens."""
+    """Strip user, query and fragment, where links carry passwords and tokens."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 def digest(data: bytes) -> str:

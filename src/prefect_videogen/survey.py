@@ -113,7 +113,7 @@ async def load_board(address: str) -> Board:
     """
     try:
         text = (await read_anywhere(address)).decode()
-    except (OSError, UnicodeDecodeError, httpx.HTTPError, VideoGenError) as error:
+    except (OSError, ValueError, httpx.HTTPError, httpx.InvalidURL, VideoGenError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         fault = Fault("", "file", address, f"can't be read: {reason}", "check path and encoding")
         raise StoryboardError([fault], source=address) from None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from prefect_videogen.emulator import clips
-from prefect_videogen.media import probe
+from prefect_videogen.media import frame_rgb, probe
 
 SCENE = clips.Scene(
     prompt="a kite", look="x", seconds=1, fps=5, short_side=720, ratio=16 / 9, scale=0.1, sound=True
@@ -47,6 +48,17 @@ def test_prompt_without_words_still_makes_a_clip(tmp_path):
     clips.render(scene, tmp_path / "clip.mp4")
 
     assert probe(tmp_path / "clip.mp4").width == 90
+
+
+def test_first_words_of_the_prompt_are_drawn_bright(tmp_path):
+    frames = []
+    for prompt in ("", "kite"):
+        scene = replace(SCENE, prompt=prompt, scale=0.5)
+        clips.render(scene, tmp_path / "clip.mp4")
+        frames.append(frame_rgb(tmp_path / "clip.mp4", 0))
+
+    brightest = [int(frame[270:330].min(axis=2).max()) for frame in frames]
+    assert brightest[1] > 200 > brightest[0]
 
 
 def test_sound_lasts_as_long_as_the_picture():

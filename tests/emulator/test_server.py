@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -79,10 +80,10 @@ def test_taken_port_is_an_os_error(customer):
         Emulator(port=port).start()
 
 
-@pytest.mark.parametrize("name", ["speed", "pixel_scale", "fps"])
-def test_impossible_setting_is_refused(name):
+@pytest.mark.parametrize("setting", [{"speed": 0}, {"pixel_scale": -1}, {"fps": 0}])
+def test_impossible_setting_is_refused(setting: dict[str, Any]):
     with pytest.raises(StudioError):
-        Emulator(**{name: 0})
+        Emulator(**setting)
 
 
 def test_report_counts_for_other_processes(customer):
@@ -154,6 +155,7 @@ def test_run_forever_ends_with_a_signal(number):
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment, text=True
     ) as process:
+        assert process.stdout is not None
         assert process.stdout.readline().startswith("http://127.0.0.1:")
         process.send_signal(number)
         assert process.wait(20) == 0

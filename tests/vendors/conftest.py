@@ -32,8 +32,8 @@ def account_at() -> Callable[..., Account]:
     """Make an account of a vendor at a URL."""
 
     def make(vendor: Vendor, base_url: str = "https://vendor.example", **more: Any) -> Account:
-        values = {"sandbox": False, "files_url": "", **more}
-        return Account(vendor=vendor, api_key=SecretStr(KEY), base_url=base_url, **values)
+        values = {"sandbox": False, "api_key": SecretStr(KEY), **more}
+        return Account(vendor=vendor, base_url=base_url, **values)
 
     return make
 

@@ -10,7 +10,6 @@ from prefect_videogen.vendors import (
     APIXO_URL,
     EVOLINK_FILES_URL,
     EVOLINK_URL,
-    Account,
     default_sandbox,
     is_private_host,
 )
@@ -31,7 +30,7 @@ def test_fingerprint_is_short_stable_and_tells_keys_and_vendors_apart(account_at
     here, there = account_at("apixo"), account_at("apixo", "https://gateway.example/apixo")
     assert here.fingerprint == there.fingerprint
     assert here.fingerprint != account_at("evolink").fingerprint
-    other = Account(vendor="apixo", api_key="another-key", base_url=APIXO_URL, sandbox=False)
+    other = account_at("apixo", api_key="another-key")
     assert here.fingerprint != other.fingerprint
     assert len(here.fingerprint) == 12
     assert here.fingerprint not in key
@@ -121,15 +120,15 @@ def test_trailing_slash_and_blanks_are_taken_off(account_at):
 
 
 @pytest.mark.parametrize("bad", ["", "two words", "line\n", "schlüssel"])
-def test_key_that_fits_no_header_is_refused_without_quoting_it(bad):
+def test_key_that_fits_no_header_is_refused_without_quoting_it(account_at, bad):
     with pytest.raises(StudioError) as caught:
-        Account(vendor="apixo", api_key=bad, base_url=APIXO_URL, sandbox=False)
+        account_at("apixo", APIXO_URL, api_key=bad)
     assert not bad or bad not in str(caught.value)
 
 
-def test_wrong_vendor_is_refused_without_quoting_the_key(key):
+def test_wrong_vendor_is_refused_without_quoting_the_key(account_at, key):
     with pytest.raises(ValidationError) as caught:
-        Account(vendor="acme", api_key=key, base_url=APIXO_URL, sandbox=False)
+        account_at("acme", APIXO_URL, api_key=key)
     assert key not in str(caught.value)
 
 

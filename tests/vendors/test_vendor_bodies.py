@@ -26,6 +26,7 @@ def _rebuilt(sample):
     name = asked.pop("model", None) or sample["path"].rsplit("/", 1)[1]
     model = MODELS[name]
     mode = model.mode(asked.pop("mode", "image-to-video"))
+    assert mode is not None
     images = asked.pop("image_urls", [])
     asked.pop("callback_url", None)
     return model, request_body(

@@ -423,5 +423,5 @@ def _holds_no_secret(error, key):
     assert error.__cause__ is None
     assert error.__context__ is None
     assert not [text for text in texts if key in text]
-    again = pickle.loads(pickle.dumps(error))
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (type(again), str(again)) == (type(error), str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -137,7 +138,7 @@ def test_upload_without_url_is_unavailable(data):
         evolink_answers.uploaded(200, {}, _json(success=True, code=200, msg="", data=data))
 
 
-READERS = [
+READERS: list[Callable[..., object]] = [
     apixo_answers.submitted,
     lambda *answer: apixo_answers.job_status(*answer, job_id="task_1"),
     apixo_answers.balance,

@@ -268,7 +268,7 @@ def test_4xx_of_a_stranger_is_believed_only_where_it_is_clear(answers, status, e
 
 
 def test_no_that_names_a_job_is_unknown_and_carries_the_job():
-    with pytest.raises(SubmissionUnknown) as caught:
+    with pytest.raises(SubmissionUnknown, match="names job task_9") as caught:
         apixo(400, 400, "odd", {"taskId": "task_9"})
     assert caught.value.job_id == "task_9"
     body = json.dumps({"id": TASK, "error": {"code": "invalid_request"}}).encode()
@@ -333,7 +333,7 @@ def test_message_is_quoted_without_keys_and_signed_queries():
 def test_error_survives_pickling(status, code, kind, expected):
     with pytest.raises(expected) as caught:
         evolink(status, code, type=kind, headers={"retry-after": "3"})
-    again = pickle.loads(pickle.dumps(caught.value))
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
     assert type(again) is type(caught.value)
     assert (str(again), vars(again)) == (str(caught.value), vars(caught.value))
 
@@ -342,3 +342,11 @@ def test_answer_with_half_characters_is_fit_for_a_record():
     body = b'{"code":200,"message":"\\ud83d","data":{"taskId":"t1","x":1e999}}'
     answer = apixo_answers.submitted(200, {}, body).answer
     assert json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
+
+
+@pytest.mark.parametrize("depth", [60, 900, 100_000])
+def test_answer_nested_beyond_reason_is_unknown(depth):
+    deep = b"[" * depth + b"]" * depth
+    body = b'{"code":200,"message":"success","data":{"taskId":"t1","x":' + deep + b"}}"
+    with pytest.raises(SubmissionUnknown):
+        apixo_answers.submitted(200, {}, body)

@@ -226,17 +226,10 @@ class Buyer:
         logger.info("Shot %s: asking again under the same idempotency key", self.clip.shot)
         try:
             accepted = await self._post(claimed.body.encode(), claimed.idempotency_key)
-        except SubmissionUnknown:
-            return False
         except VendorError as error:
-            verdict = verdict_on(error)
-            if verdict.end is None:
-                return False
-            if isinstance(error, NotSent | Throttled):
-                return False  # this said nothing about the first time
-            await self.records.end(self.key, number, end_of(error, verdict.end, self.time.now()))
-            await self._close(number)
-            return True
+            # A no to the repeat says nothing about the first time, so it settles nothing.
+            logger.warning("Shot %s: asking again settled nothing: %s", self.clip.shot, error)
+            return False
         await self._record_accepted(number, accepted)
         return True
 
@@ -286,6 +279,7 @@ class Buyer:
                     return None
             unknown = self._unknown(error.message)
             unknown.status, unknown.code = error.status, error.code
+            unknown.job_id = error.job_id
             raise unknown from None
         except VendorError as error:
             await self._end_attempt(number, error)

@@ -52,6 +52,7 @@ VERDICTS: Mapping[type[VendorError], Verdict] = {
     errors.KeyRefused: Verdict("refused", Next.STOP, Next.AGAIN),
     errors.ModelUnavailable: Verdict("refused", Next.STOP, Next.AGAIN),
     errors.InputUnreachable: Verdict("refused", Next.STOP, Next.AGAIN),
+    errors.Unavailable: Verdict("refused", Next.STOP, Next.AGAIN),
     errors.SubmissionUnknown: Verdict(None, Next.UNKNOWN, Next.UNKNOWN),
     errors.JobFailed: Verdict("failed", Next.STOP, Next.STOP),
     errors.ResultExpired: Verdict("expired", Next.STOP, Next.IF_TOLD),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect_videogen.capabilities.spec import Mode, Model, Param
 
-COLUMNS = ("model", "vendor", "pictures", "length", "resolution", "options", "limits", "takes")
+COLUMNS = ("model", "vendor", "pictures", "length", "resolution", "options", "limits", "time")
 
 
 def row_of(model: Model) -> tuple[str, ...]:

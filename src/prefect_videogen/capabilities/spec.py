@@ -7,6 +7,7 @@ these types; nothing elsewhere says `if model ==`. The entries are in `table.py`
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -99,7 +100,7 @@ class Param(_Spec):
             return self._check_text(value) if isinstance(value, str) else wrong_type
         if self.type == "loras":
             return self._check_loras(value) if isinstance(value, list) else wrong_type
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
             return wrong_type
         if self.type == "integer" and value != int(value):
             return Problem("is not a whole number", self.allowed())

@@ -14,6 +14,7 @@ import httpx
 
 from prefect_videogen.emulator.checks import host_of, is_private
 from prefect_videogen.emulator.ledger import Delivery, Job, View
+from prefect_videogen.emulator.pictures import tls
 from prefect_videogen.emulator.world import World
 
 # A scaled timeout is never shorter than this (real seconds): a receiver answers no faster because
@@ -142,5 +143,5 @@ class Announcer:
         outside = not is_private(host_of(url))
         if outside not in self._clients:
             # Redirects are not followed: no document says that they are.
-            self._clients[outside] = httpx.AsyncClient(trust_env=outside)
+            self._clients[outside] = httpx.AsyncClient(verify=tls(), trust_env=outside)
         return self._clients[outside]

@@ -199,14 +199,14 @@ class Sprite(NamedTuple):
     """A small picture with transparency (0 to 256 per sample), to be laid onto planes."""
 
     planes: Planes
-    opacity: tuple[npt.NDArray[np.int16], ...]
+    opacity: tuple[npt.NDArray[np.int32], ...]
 
     @classmethod
     def of(cls, image: Image.Image) -> Sprite:
         """Convert an RGBA picture of even size."""
         alpha = image.getchannel("A")
         half = alpha.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
-        full, small = (np.asarray(mask).astype(np.int16) * 256 // 255 for mask in (alpha, half))
+        full, small = (np.asarray(mask).astype(np.int32) * 256 // 255 for mask in (alpha, half))
         return cls(Planes.of(image.convert("RGB")), (full, small, small))
 
     def onto(self, target: Planes, left: int, top: int) -> None:

@@ -7,8 +7,10 @@ Sizes and times are bounded; with `strict` private addresses are refused, redire
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import io
+import ssl
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -24,6 +26,12 @@ MOST_REDIRECTS = 3
 _SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 _ORIENTATION_TAG = 0x0112
 _FORMATS = {"jpg": "jpeg", "mpo": "jpeg"}
+
+
+@functools.cache
+def tls() -> ssl.SSLContext:
+    """Load the certificates once: it takes longer than all else an emulator does to start."""
+    return httpx.create_ssl_context()
 
 
 class Unreachable(Exception):
@@ -146,7 +154,10 @@ class Fetcher:
         outside = not is_private(host_of(url))
         if outside not in self._clients:
             self._clients[outside] = httpx.AsyncClient(
-                trust_env=outside, timeout=FETCH_SECONDS, headers={"accept": "image/*, */*"}
+                verify=tls(),
+                trust_env=outside,
+                timeout=FETCH_SECONDS,
+                headers={"accept": "image/*, */*"},
             )
         return self._clients[outside]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 Clock = Callable[[], float]
 
 # A foreign clock can't wake us, so it is asked this often (real seconds).
-_LOOK_EVERY = 0.002
+_LOOK_EVERY = 0.01
 
 
 class ManualClock:

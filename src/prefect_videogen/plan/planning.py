@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from prefect_videogen.capabilities import Advice
@@ -90,10 +90,10 @@ class _Planner:
     def plan(self) -> Plan:
         self._check_ids()
         clips = [clip for shot in self.board.shots for clip in self._clips_of(shot)]
-        cycle = find_cycle({clip.id: clip.depends_on for clip in clips})
-        if cycle:
+        cycles = list(_cycles(clips))
+        for cycle in cycles:
             self._cycle_fault(cycle)
-        else:
+        if not cycles:
             clips = self._with_keys(clips)
             self._note_long_chains(clips)
         to_buy = [clip for clip in clips if clip.to_buy]
@@ -105,16 +105,17 @@ class _Planner:
             film=self.board.film,
             totals=_totals(to_buy),
             unpriced=sum(clip.price is None for clip in to_buy),
-            seconds=0 if cycle else self._wall_time(clips),
+            seconds=0 if cycles else self._wall_time(clips),
             notes=tuple(dict.fromkeys(self.notes)),
             sandbox=any("@" in clip.vendor for clip in clips),
             faults=tuple(self.faults),
         )
 
     def fault(self, shot: str, name: str, value: str, problem: str, remedy: str) -> None:
-        """Note a fault, unless reading the file found one at the same place."""
-        if (shot, name.split(".", maxsplit=1)[0]) not in self.earlier:
-            self.faults.append(Fault(shot, name, value, problem, remedy))
+        """Note a fault once, unless reading the file found one at the same place."""
+        found = Fault(shot, name, value, problem, remedy)
+        if (shot, name.split(".", maxsplit=1)[0]) not in self.earlier and found not in self.faults:
+            self.faults.append(found)
 
     def _check_ids(self) -> None:
         if not self.board.shots:
@@ -136,7 +137,6 @@ class _Planner:
         clips: list[PlannedClip] = []
         for take in takes:
             version = shot.model_copy(update={"take": take})
-            first_take = take == takes[0]
             options = [
                 clip
                 for number, name in enumerate(dict.fromkeys(names))
@@ -146,7 +146,6 @@ class _Planner:
                         name,
                         pictures,
                         field="model" if number == 0 else "fallback",
-                        report=first_take,
                     )
                 )
             ]
@@ -179,21 +178,17 @@ class _Planner:
         pictures: tuple[PictureUse, ...],
         *,
         field: str,
-        report: bool,
     ) -> PlannedClip | None:
         model = self.studio.models.get(name)
         if model is None:
-            if report:
-                self._model_fault(shot, name, field)
+            self._model_fault(shot, name, field)
             return None
         resolver = ShotResolver(self.board, shot, model, self.studio, pictures, self.stills)
         clip = resolver.resolve()
-        if report:
-            for found in resolver.faults:
-                if found not in self.faults:
-                    self.fault(found.shot, found.field, found.value, found.problem, found.remedy)
-            if clip:
-                self.notes += [f"shot {shot.id}: {advice.text}" for advice in self._advice(clip)]
+        for found in resolver.faults:
+            self.fault(found.shot, found.field, found.value, found.problem, found.remedy)
+        if clip:
+            self.notes += [f"shot {shot.id}: {advice.text}" for advice in self._advice(clip)]
         self.notes += resolver.notes
         return clip.model_copy(update={"price": self._price(clip)}) if clip else None
 
@@ -390,6 +385,15 @@ def _totals(clips: Sequence[PlannedClip]) -> tuple[Money, ...]:
             currency = clip.price.currency
             sums[currency] = sums.get(currency, Decimal(0)) + clip.price.amount
     return tuple(Money(amount=amount, currency=currency) for currency, amount in sums.items())
+
+
+def _cycles(clips: Sequence[PlannedClip]) -> Iterator[Cycle]:
+    """Every cycle that shares no clip with one before."""
+    dependencies = {clip.id: clip.depends_on for clip in clips}
+    while cycle := find_cycle(dependencies):
+        yield cycle
+        for name in cycle:
+            del dependencies[name]
 
 
 def _in(clip_id: str, clips: Sequence[PlannedClip]) -> bool:

@@ -13,12 +13,14 @@ from typing import Any
 
 from prefect_videogen.capabilities import Mode, Model, Param, Problem
 from prefect_videogen.errors import Fault
+from prefect_videogen.keys import canonical_json
 from prefect_videogen.plan.model import Picture, PictureUse, PlannedClip, StudioFacts, Unreadable
 from prefect_videogen.storyboard import OTHER_WORDS, Shot, Storyboard
 
 TIER_ORDER = ("turbo", "standard", "pro", "master")
 COMMON = ("resolution", "aspect_ratio", "seconds", "seed", "negative_prompt", "expand_prompt")
 _SAME_SHAPE = 0.01
+_RATIO = re.compile(r"[1-9]\d{0,3}:[1-9]\d{0,3}", re.ASCII)
 
 Stills = Mapping[str, Picture | Unreadable]
 
@@ -41,6 +43,7 @@ class ShotResolver:
         self.studio = studio
         self.pictures = pictures
         self.stills = stills
+        self.frames = sum(bool(name) for name in (shot.first_frame, shot.last_frame))
         self.faults: list[Fault] = []
         self.notes: list[str] = []
 
@@ -73,7 +76,7 @@ class ShotResolver:
             params=sent,
             asked=asked,
             routing=self._routing(),
-            extra={**self.board.extra_input, **self.shot.extra_input},
+            extra=self._extra(),
             pictures=self._fitted(),
             depends_on=tuple(u.ref for u in self.pictures if u.kind == "clip"),
             seconds=float(seconds or 0),
@@ -99,7 +102,7 @@ class ShotResolver:
         tier = self._tier(loras=loras)
         if tier is None:
             return None
-        found = self.model.infer_mode(len(self.pictures), loras=loras, tier=tier)
+        found = self.model.infer_mode(self.frames, loras=loras, tier=tier)
         if isinstance(found, Mode):
             return found
         self._mode_fault(found, tier)
@@ -113,9 +116,9 @@ class ShotResolver:
             self.fault("options.mode", name, problem, "use " + " or ".join(names))
             return None
         least, most = mode.images
-        if not least <= len(self.pictures) <= most:
+        if not least <= self.frames <= most:
             count = f"{least}" if least == most else f"{least} to {most}"
-            problem = f"takes {count} pictures, the shot has {len(self.pictures)}"
+            problem = f"takes {count} pictures, the shot has {self.frames}"
             self.fault("options.mode", name, problem, "leave it out or change the frames")
         if mode.loras != loras:
             problem = "needs LoRAs" if mode.loras else "takes no LoRAs"
@@ -123,13 +126,12 @@ class ShotResolver:
         return mode
 
     def _mode_fault(self, found: Problem, tier: str) -> None:
-        count = len(self.pictures)
         fits_other_tier = "tier:" in found.remedy
         if "LoRA" in found.problem:
             name, value = "loras", ""
         elif fits_other_tier:
             name, value = "tier", tier
-        elif count > 1:
+        elif self.frames > 1:
             name, value = "last_frame", self.shot.last_frame
         else:
             name, value = "first_frame", self.shot.first_frame
@@ -142,7 +144,7 @@ class ShotResolver:
         if self.board.draft and tiers:
             ranked = sorted(tiers, key=lambda t: TIER_ORDER.index(t) if t in TIER_ORDER else 99)
             for tier in ranked:
-                found = self.model.infer_mode(len(self.pictures), loras=loras, tier=tier)
+                found = self.model.infer_mode(self.frames, loras=loras, tier=tier)
                 if isinstance(found, Mode):
                     return tier
             return ""
@@ -191,6 +193,7 @@ class ShotResolver:
         param = self.model.param(name)
         if param is None or (param.modes and mode.name not in param.modes):
             if name == "aspect_ratio" and self.pictures and not own:
+                self._check_shape(value)
                 return  # it shapes the pictures instead
             self._drop(name, value, own=own, mode=mode if param else None)
             return
@@ -278,7 +281,7 @@ class ShotResolver:
             if param is None:
                 self.note(f"{self.model.id} has no seed, so takes differ by chance")
             return
-        if not self.shot.take.isdigit():
+        if not self.shot.take.isdecimal():
             self.note("a take that is a word keeps the seed, so the clip may look the same")
             return
         shifted = int(asked[param.name]) + int(self.shot.take) - 1
@@ -297,6 +300,17 @@ class ShotResolver:
             remedy = "use " + ", ".join(self.model.routing)
             self.fault("routing", value, f"is no routing of {self.model.id}", remedy)
         return value
+
+    def _extra(self) -> dict[str, Any]:
+        extra = {**self.board.extra_input, **self.shot.extra_input}
+        for name, value in list(extra.items()):
+            try:
+                canonical_json(value)
+            except (TypeError, ValueError):
+                problem = "can't be written as JSON"
+                self.fault(f"extra_input.{name}", value, problem, "use texts and finite numbers")
+                del extra[name]
+        return extra
 
     def _advise(self, param: Param, value: Any) -> None:
         if param.advised and not param.advised[0] <= value <= param.advised[1]:
@@ -331,18 +345,25 @@ class ShotResolver:
                     "give the media store a public URL, or write `vendor:https://...`",
                 )
 
+    def _check_shape(self, ratio: str) -> None:
+        if self._fit() != "keep" and not _RATIO.fullmatch(ratio):
+            problem = "is no shape to bring a picture to (set at the top)"
+            self.fault("aspect_ratio", ratio, problem, "write width:height, for example 16:9")
+
+    def _fit(self) -> str:
+        return self.shot.picture_fit or self.board.picture_fit or "crop"
+
     def _fitted(self) -> tuple[PictureUse, ...]:
         """Say of every picture how it must be brought to the board's shape, if at all."""
-        fit = self.shot.picture_fit or self.board.picture_fit or "crop"
-        ratio = self.board.aspect_ratio
-        if fit == "keep" or not re.fullmatch(r"\d+:\d+", ratio):
+        fit, ratio = self._fit(), self.board.aspect_ratio
+        if fit == "keep" or not _RATIO.fullmatch(ratio):
             return self.pictures
         width, height = (int(part) for part in ratio.split(":"))
         fitted = []
         for use in self.pictures:
             still = self.stills.get(use.ref)
             shape = still.width / still.height if isinstance(still, Picture) else 0
-            wanted = width / max(height, 1)
+            wanted = width / height
             if use.kind == "still" and shape and abs(shape / wanted - 1) > _SAME_SHAPE:
                 fitted.append(use.model_copy(update={"fit": f"{fit} {ratio}"}))
             else:

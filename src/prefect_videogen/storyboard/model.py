@@ -18,7 +18,7 @@ SMALLEST_SIDE = 64
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_default=False)
+    model_config = ConfigDict(extra="forbid", validate_default=False, allow_inf_nan=False)
 
 
 class Lora(_Strict):
@@ -83,7 +83,7 @@ class Shot(ShotFields):
     @classmethod
     def _take(cls, value: object) -> object:
         whole = isinstance(value, int) and not isinstance(value, bool)
-        return str(value) if whole else value
+        return str(value) if whole else value or "1"
 
 
 class FilmOptions(_Strict):

@@ -23,6 +23,7 @@ from prefect_videogen.storyboard.model import FilmOptions, Lora, Shot, Storyboar
 Path = tuple[str | int, ...]
 
 MOST_CHARACTERS = 2_000_000
+MOST_VALUES = 200_000
 DEEPEST = 12
 
 OTHER_WORDS: Mapping[str, str] = {
@@ -105,26 +106,55 @@ class _Reader:
 
     def __init__(self, reading: StoryboardText) -> None:
         self.reading = reading
+        self.values = 0
 
     def read(self, text: str, source: str) -> Any:
         try:
-            node = YAML(typ="safe", pure=True).compose(text)
+            return self.parse(text)
         except YAMLError as error:
-            try:
-                return json.loads(text)
-            except ValueError:
-                raise StoryboardError([_syntax_fault(error)], source=source) from None
-        if node is None:
-            return {}
-        try:
-            return self.build(node, ())
+            fault = _syntax_fault(error)
         except RecursionError:
-            fault = Fault("", "file", "", "is nested too deeply", "keep shots flat")
-            raise StoryboardError([fault], source=source) from None
+            fault = Fault("", "file", "", "is too deep or too large", "keep shots flat")
+        raise StoryboardError([fault], source=source)
+
+    def parse(self, text: str) -> Any:
+        try:
+            node = YAML(typ="safe", pure=True).compose(text)
+        except YAMLError:
+            try:
+                data = json.loads(text, object_pairs_hook=self.pairs)
+            except ValueError:
+                pass
+            else:
+                return self.plain(data, 0)
+            raise
+        return {} if node is None else self.build(node, ())
+
+    def count(self, depth: int) -> None:
+        """Bound depth and size: a few aliases of aliases would fill any memory."""
+        self.values += 1
+        if depth > DEEPEST or self.values > MOST_VALUES:
+            raise RecursionError
+
+    def pairs(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                fault = Fault("", _mended(key), "", "stands here twice", "keep one of them")
+                self.reading.faults.append(fault)
+            found.setdefault(key, value)
+        return found
+
+    def plain(self, value: Any, depth: int) -> Any:
+        self.count(depth)
+        if isinstance(value, dict):
+            return {_mended(key): self.plain(inner, depth + 1) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self.plain(inner, depth + 1) for inner in value]
+        return _mended(value) if isinstance(value, str) else value
 
     def build(self, node: Node, path: Path) -> Any:
-        if len(path) > DEEPEST:
-            raise RecursionError
+        self.count(len(path))
         self.reading.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, ScalarNode):
             return _scalar(node)
@@ -135,12 +165,14 @@ class _Reader:
     def mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         merged: dict[str, Any] = {}
+        lines: dict[Path, int] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
+            key = _mended(str(key_node.value)) if isinstance(key_node, ScalarNode) else "?"
             if str(key_node.tag).endswith(":merge"):
                 sources = value_node.value if isinstance(value_node, SequenceNode) else [value_node]
                 for item in sources:
                     if isinstance(item, MappingNode):
+                        self.count(len(path))
                         merged = {**self.mapping(item, path), **merged}
                 continue
             line = key_node.start_mark.line + 1
@@ -150,8 +182,9 @@ class _Reader:
                 self.reading.faults.append(fault)
                 continue
             value = self.build(value_node, (*path, key))
-            self.reading.lines[(*path, key)] = line
+            lines[(*path, key)] = line
             found[key] = value
+        self.reading.lines.update(lines)  # last, so that what is merged in does not overrule it
         return {**merged, **found}
 
 
@@ -173,7 +206,14 @@ def _scalar(node: ScalarNode) -> Any:
         return text
     if kind == "bool":
         return text.lower() == "true"
-    return None if kind == "null" else text
+    return None if kind == "null" else _mended(text)
+
+
+def _mended(text: str) -> str:
+    """Join halves of characters: JSON writes those beyond the first 65,536 as two escapes."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _syntax_fault(error: YAMLError) -> Fault:
@@ -196,8 +236,8 @@ def _validate(data: dict[str, Any], reading: StoryboardText) -> None:
             problems = error.errors(include_url=False)
             for problem in problems:
                 reading.faults.append(_fault_of(problem, data, reading))
-            for path in sorted({tuple(p["loc"]) for p in problems}, key=repr, reverse=True):
-                _remove(data, path)
+            for problem in problems:
+                _remove(data, tuple(problem["loc"]))
         else:
             return
 
@@ -212,25 +252,19 @@ def _drop_unset(data: Any) -> None:
             del data[key]
 
 
-def _remove(data: Any, path: tuple[str | int, ...]) -> None:
-    for step in path[:-1]:
-        inside: Any = data[step] if _has(data, step) else None
-        if not isinstance(inside, dict | list):
-            break
-        data = inside
-    last = next((s for s in reversed(path) if _has(data, s)), None)
-    if last is None:
-        return
-    if isinstance(data, list):
-        data[int(last)] = {}  # an index must stay what it was; an empty shot has its own faults
+def _remove(data: dict[str, Any], path: Path) -> None:
+    """Leave out the field at a path; of a list other than `shots`, the whole."""
+    if path[0] == "shots" and len(path) > 1:
+        index = int(path[1])
+        if len(path) == 2:  # noqa: PLR2004 - ("shots", index)
+            data["shots"][index] = {}  # an index must stay what it was
+            return
+        data, path = data["shots"][index], path[2:]
+    inside = data.get(path[0])
+    if len(path) > 1 and isinstance(inside, dict):
+        inside.pop(path[1], None)
     else:
-        del data[last]
-
-
-def _has(data: Any, step: str | int) -> bool:
-    if isinstance(data, list):
-        return isinstance(step, int) and step < len(data)
-    return isinstance(data, dict) and step in data
+        data.pop(path[0], None)
 
 
 def _fault_of(problem: Any, data: dict[str, Any], reading: StoryboardText) -> Fault:
@@ -276,6 +310,7 @@ def _nearest(inside: Path, shot: str) -> str:
 
 _KINDS: Mapping[str, str] = {
     "float": "a number",
+    "finite": "a finite number",
     "int": "a whole number",
     "string": "text",
     "bool": "true or false",
@@ -286,6 +321,8 @@ _KINDS: Mapping[str, str] = {
 
 
 def _reason(problem: Any) -> str:
+    if problem["type"] == "missing":
+        return "is missing"
     kind = _KINDS.get(str(problem["type"]).split("_")[0])
     if kind:
         return f"is not {kind}"
@@ -293,6 +330,8 @@ def _reason(problem: Any) -> str:
 
 
 def _remedy(problem: Any) -> str:
+    if problem["type"] == "missing":
+        return "add it"
     if problem["type"] == "value_error":
         return str(problem["msg"]).removeprefix("Value error, ")
     context = problem.get("ctx", {})

@@ -135,7 +135,7 @@ class HttpSession:
             "headers": {"User-Agent": user_agent(), "Accept-Encoding": "identity"},
             "follow_redirects": False,
             # A proxy of the environment can't reach, and need not see, what is at home.
-            "trust_env": True,
+            "trust_env": not is_private_host(account.base_url),
         }
         if transport is not None:
             self._client = httpx.AsyncClient(transport=transport, **common)

@@ -28,7 +28,13 @@ from prefect_videogen.errors import (
 )
 from prefect_videogen.vendors.account import VENDOR_NAMES, Vendor
 from prefect_videogen.vendors.codes import Family, family_of_code, family_of_text
-from prefect_videogen.vendors.reading import excerpt, lower_headers, request_id, retry_after
+from prefect_videogen.vendors.reading import (
+    excerpt,
+    lower_headers,
+    quotable,
+    request_id,
+    retry_after,
+)
 
 _OK, _REDIRECT, _CLIENT, _SERVER = 200, 300, 400, 500
 _KEY, _PAY, _FORBIDDEN, _NOT_FOUND, _MANY = 401, 402, 403, 404, 429
@@ -196,7 +202,7 @@ def _doubt(said: Said) -> str:
     if said.family in _DOUBTS:
         return _DOUBTS[said.family]
     if said.job_id is not None:
-        return "neither accepted nor refused, but names a job"
+        return f"neither accepted nor refused, but names job {quotable(said.job_id, 80)}"
     if said.fine:
         refused = said.envelope and _is_no(said)
         return "" if refused else "gave an answer that does not say whether it accepted the job"

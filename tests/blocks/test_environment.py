@@ -1,0 +1,132 @@
+"""The studio made from the environment, and what is wrong with it, said before anything is spent."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from prefect_videogen.blocks import CallbackEndpoint, load_studio
+from prefect_videogen.blocks.environment import studio_from_environment
+from prefect_videogen.errors import StudioError
+
+KEY = {"VIDEOGEN_APIXO_API_KEY": "secret-key"}
+
+
+def test_one_key_is_enough_and_the_addresses_are_the_vendors_own():
+    studio = studio_from_environment(KEY)
+    assert studio.evolink is None
+    account = studio.open().accounts["apixo"]
+    assert account.base_url == "https://api.apixo.ai"
+    assert account.label == "apixo"
+
+
+def test_a_loopback_address_is_a_sandbox():
+    environment = {**KEY, "VIDEOGEN_APIXO_BASE_URL": "http://127.0.0.1:9", "VIDEOGEN_SPEED": "60"}
+    account = studio_from_environment(environment).open().accounts["apixo"]
+    assert account.label == "apixo@sandbox"
+    assert account.speed == 60
+
+
+def test_a_gateway_in_the_own_network_can_be_no_sandbox():
+    environment = {
+        **KEY,
+        "VIDEOGEN_APIXO_BASE_URL": "http://127.0.0.1:9",
+        "VIDEOGEN_SANDBOX": "false",
+    }
+    assert studio_from_environment(environment).open().accounts["apixo"].label == "apixo"
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({}, "VIDEOGEN_APIXO_API_KEY"),
+        ({**KEY, "VIDEOGEN_SANDBOX": "perhaps"}, "VIDEOGEN_SANDBOX"),
+        ({**KEY, "VIDEOGEN_SPEED": "fast"}, "VIDEOGEN_SPEED"),
+        ({**KEY, "VIDEOGEN_SPEED": "0.5"}, "VIDEOGEN_SPEED"),
+        ({**KEY, "VIDEOGEN_PRICES": "cheap"}, "VIDEOGEN_PRICES"),
+        ({**KEY, "VIDEOGEN_PRICES": '[{"modell": "x"}]'}, "VIDEOGEN_PRICES"),
+    ],
+)
+def test_a_wrong_variable_is_named(environment, named):
+    with pytest.raises(StudioError, match=named) as caught:
+        studio_from_environment(environment)
+    assert caught.value.next_step
+    assert "secret-key" not in str(caught.value)
+
+
+def test_a_speed_outside_the_sandbox_is_refused():
+    studio = studio_from_environment({**KEY, "VIDEOGEN_SPEED": "60"})
+    with pytest.raises(StudioError, match=r"speed|sandbox"):
+        studio.open()
+
+
+def test_a_media_store_of_an_unknown_kind_is_refused():
+    studio = studio_from_environment({**KEY, "VIDEOGEN_MEDIA_URL": "gopher://x/y"})
+    with pytest.raises(StudioError, match="gopher"):
+        studio.open()
+
+
+def test_prices_are_read_exactly():
+    prices = json.dumps([{"model": "wan-2-5", "amount": "0.08"}])
+    studio = studio_from_environment({**KEY, "VIDEOGEN_PRICES": prices})
+    assert studio.prices[0].amount == Decimal("0.08")
+
+
+def test_models_of_the_users_own_are_known(tmp_path, monkeypatch):
+    entry = {
+        "id": "wan-next",
+        "vendor": "apixo",
+        "mode_field": "mode",
+        "modes": [{"name": "text-to-video", "images": [0, 0]}],
+        "params": [{"name": "prompt", "type": "string", "field": "prompt", "required": True}],
+        "timings": {"first_poll": 50, "interval": 5, "generation": [{"seconds": [50, 70]}]},
+        "result_seconds": 86400,
+    }
+    file = tmp_path / "models.json"
+    file.write_text(json.dumps({"models": [entry]}))
+    monkeypatch.setenv("VIDEOGEN_MODELS", str(file))
+    assert "wan-next" in studio_from_environment(KEY).open().models
+
+
+def test_a_models_file_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setenv("VIDEOGEN_MODELS", "/nowhere/models.yaml")
+    with pytest.raises(StudioError, match="/nowhere/models.yaml"):
+        studio_from_environment(KEY).open()
+
+
+async def test_the_studio_env_is_never_saved(monkeypatch):
+    monkeypatch.setenv("VIDEOGEN_APIXO_API_KEY", "secret-key")
+    studio = await load_studio("env")
+    assert studio._block_document_id is None
+
+
+def test_the_key_is_in_no_repr():
+    studio = studio_from_environment(KEY)
+    assert "secret-key" not in repr(studio)
+    assert "secret-key" not in repr(studio.open())
+    assert "secret-key" not in studio.model_dump_json()
+
+
+class TestCallbackEndpoint:
+    def test_a_path_belongs_to_one_attempt(self):
+        endpoint = CallbackEndpoint(url="https://hooks.example.org/v", secret="s3cret")
+        url = endpoint.job_url("k" * 64, 1)
+        assert url.startswith("https://hooks.example.org/v/" + "k" * 64 + "/1/")
+        token = url.rpartition("/")[2]
+        assert endpoint.verify("k" * 64, 1, token)
+        assert not endpoint.verify("k" * 64, 2, token)
+        assert not endpoint.verify("k" * 64, 1, token[:-1] + "x")
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://hooks.example.org",
+            "https://127.0.0.1/x",
+            "https://hooks.example.org/" + "x" * 2000,
+        ],
+    )
+    def test_an_address_that_vendors_refuse_is_refused(self, url):
+        with pytest.raises(StudioError):
+            CallbackEndpoint(url=url, secret="s3cret").job_url("k" * 64, 1)

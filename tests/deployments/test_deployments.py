@@ -1,0 +1,47 @@
+"""The shipped deployments name flows that exist, buy nothing by themselves and pull nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from prefect.utilities.importtools import import_object
+from ruamel.yaml import YAML
+
+from prefect_videogen.deployments.serve import deployments
+
+ROOT = Path(__file__).parents[2]
+FLOWS = {"generate-clip", "generate-chain", "generate-keyframes", "generate-storyboard"}
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return YAML(typ="safe").load((ROOT / "deployments/prefect.yaml").read_text())
+
+
+def test_every_flow_is_deployed_by_its_module_path(shipped):
+    found = {import_object(entry["entrypoint"]).name for entry in shipped["deployments"]}
+    assert found == FLOWS
+    assert shipped["pull"] == []
+
+
+def test_shipped_schedules_are_inactive(shipped):
+    schedules = [s for entry in shipped["deployments"] for s in entry.get("schedules", [])]
+    assert schedules
+    assert not any(schedule["active"] for schedule in schedules)
+
+
+async def test_serving_offers_every_flow_without_a_schedule():
+    offered = await deployments()
+    assert {deployment.flow_name for deployment in offered} == FLOWS
+    assert not any(deployment.schedules for deployment in offered)
+    assert all(d.entrypoint.startswith("prefect_videogen.flows.") for d in offered)
+
+
+async def test_no_default_buys_anything():
+    """A form submitted untouched must end in an error about what is missing, not in a purchase."""
+    for deployment in await deployments():
+        properties = deployment._parameter_openapi_schema.properties
+        for name in ("prompt", "model", "prompts", "pictures", "storyboard_file"):
+            if name in properties:
+                assert properties[name].get("default") in ("", [])
