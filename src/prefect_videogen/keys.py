@@ -131,7 +131,10 @@ def _with_frozen_defaults(model: Model, mode: str, params: Mapping[str, Any]) ->
 
 def without_query(url: str) -> str:
     """Strip user, query and fragment, where links carry passwords and tokens."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no URL at all, which is a fault elsewhere
+        return url
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 

@@ -1,4 +1,4 @@
-"""Every block keeps Prefect's own standards for blocks; its logo needs a network and is left out."""
+"""Every block keeps Prefect's own standards for blocks; the logo needs a network."""
 
 from __future__ import annotations
 

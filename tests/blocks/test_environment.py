@@ -1,4 +1,4 @@
-"""The studio made from the environment, and what is wrong with it, said before anything is spent."""
+"""The studio made from the environment, and what is wrong with it, before money is spent."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_models_of_the_users_own_are_known(tmp_path, monkeypatch):
 
 def test_a_models_file_that_is_missing_is_named(monkeypatch):
     monkeypatch.setenv("VIDEOGEN_MODELS", "/nowhere/models.yaml")
-    with pytest.raises(StudioError, match="/nowhere/models.yaml"):
+    with pytest.raises(StudioError, match=r"/nowhere/models\.yaml"):
         studio_from_environment(KEY).open()
 
 

@@ -99,7 +99,7 @@ def test_every_command_it_shows_is_one_that_these_tests_run():
 
 def test_its_commands_and_flows_make_films(project):
     """One test, in the reader's order: each step stands on the one before."""
-    folder, environment, emulator = project
+    folder, _, emulator = project
     run(["prefect-videogen", "new", "storyboard.yaml"], project)
     planned = run(["prefect-videogen", "plan", "storyboard.yaml"], project)
     assert "3 of 3 clips to buy" in planned

@@ -6,8 +6,6 @@ import importlib
 import multiprocessing
 from pathlib import Path
 
-import pytest
-
 from prefect_videogen.records import ClipRecords, LocalStore
 
 PROCESSES = 8
@@ -33,7 +31,6 @@ async def test_eight_processes_claim_one_attempt_exactly_one_wins_each_of_300_ti
         assert attempt is not None
         assert attempt.claimed is not None
         assert attempt.claimed.owner == winners[0]
-    if len({tuple(row) for row in won}) == 1:
-        pytest.fail("nobody ever raced")
+    assert sum(any(row) for row in won) > 1, "one process was always first: nobody raced"
     left = [path.name for path in tmp_path.rglob("*") if ".tmp-" in path.name]
     assert left == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
 from dataclasses import dataclass
 
 from prefect_videogen.buying.policy import (
@@ -248,7 +249,8 @@ class Buyer:
         window = max(WINDOW / self.account.speed, SHORTEST_WINDOW)
         claimed = Claimed(
             at=self.time.now(),
-            owner=self.studio.owner,
+            # Not the studio's alone: two shots of one film may ask for the very same clip.
+            owner=f"{self.studio.owner}-{uuid.uuid4().hex}",
             run=self.studio.run,
             shot=self.clip.shot,
             vendor=self.clip.vendor,
@@ -263,8 +265,15 @@ class Buyer:
         await self.records.note_run(self.studio.run, self.key, number)
         clock = self.time.monotonic()
         if not await self.records.claim(self.key, number, claimed):
+            await self._lost(number)
             return None
         return await self._send(number, claimed, sent_by=clock + window / 2)
+
+    async def _lost(self, number: int) -> None:
+        """Take our open entry back if the winner's job ended before we wrote it."""
+        winner = await self.records.attempt(self.key, number)
+        if winner is not None and winner.state in {"ready", "stored", "ended"}:
+            await self._close(number)
 
     async def _send(self, number: int, claimed: Claimed, *, sent_by: float) -> Job | None:
         try:

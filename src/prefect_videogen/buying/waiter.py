@@ -57,6 +57,7 @@ async def _poll(studio: OpenStudio, job: Job) -> JobStatus:
     pace = studio.pace(model)
     expected = (job.expected[0] / account.speed, job.expected[1] / account.speed)
     tell(job.shot, "running", f"job {job.job_id}", expected)
+    strange: set[str] = set()
 
     async def look() -> JobStatus:
         await pace.turn()
@@ -65,8 +66,9 @@ async def _poll(studio: OpenStudio, job: Job) -> JobStatus:
         except Throttled as error:
             pace.slow_down(error.retry_after or pace.spacing)
             raise
-        if status.state == "unknown":
-            logger.info("Shot %s: unknown status word %r, waiting on", job.shot, status.word)
+        if status.state == "unknown" and status.word not in strange:
+            strange.add(status.word)
+            logger.warning("Shot %s: unknown status word %r, waiting on", job.shot, status.word)
         return status
 
     return await wait_for_job(

@@ -52,8 +52,12 @@ def parse_models(data: Any, *, source: str = "VIDEOGEN_MODELS") -> Mapping[str, 
             model = Model.model_validate(entry)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
+            name = entry.get("id") if isinstance(entry, Mapping) else None
             place = ".".join(str(part) for part in first["loc"])
-            message = f"{source}, model {number}: {place}: {first['msg']}"
+            problem = first["msg"].removeprefix("Value error, ")
+            message = ": ".join(
+                part for part in (f"{source}, model {name or number}", place, problem) if part
+            )
             raise StudioError(message, next_step="Compare it with a built-in entry.") from None
         models[model.id] = model
     return MappingProxyType(models)

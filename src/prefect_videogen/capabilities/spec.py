@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 ParamType = Literal["string", "integer", "number", "boolean", "loras"]
 Scalar = str | bool | int | float
@@ -159,7 +159,7 @@ class Images(_Spec):
         source: Where this is stated.
     """
 
-    fields: tuple[str, ...] = ("image_urls",)
+    fields: tuple[str, ...] = Field(("image_urls",), min_length=1, max_length=2)
     formats: tuple[str, ...] = ("jpeg", "png", "webp")
     max_bytes: int = 10 * 1024 * 1024
     min_side: int | None = None
@@ -246,6 +246,22 @@ class Model(_Spec):
     billed_per: Literal["second", "clip", ""] = ""
     advice: tuple[Advice, ...] = ()
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        """Refuse what would only show once a clip is bought."""
+        names = [mode.name for mode in self.modes]
+        for param in self.params:
+            for name in param.modes:
+                if name not in names:
+                    message = f"params: {param.name}: {name} is no mode of it"
+                    raise ValueError(message)
+        for mode in self.modes:
+            least, most = mode.images
+            if not 0 <= least <= most or (len(self.images.fields) > 1 and most > 2):  # noqa: PLR2004
+                message = f"modes: {mode.name}: images {least} to {most} can't be"
+                raise ValueError(message)
+        return self
+
     @property
     def tiers(self) -> tuple[str, ...]:
         """Tiers from the default upwards, empty where the model has none."""
@@ -311,7 +327,7 @@ class Model(_Spec):
         tiers = tuple(mode.tier for mode in fitting if mode.tier)
         if tiers:
             return Problem(
-                f"{asked} does not go with tier {tier}" if tier else f"{asked} needs a tier",
+                f"{asked} can't be had with tier {tier}" if tier else f"{asked} needs a tier",
                 "set `tier: " + "` or `tier: ".join(tiers) + "`, or change the pictures",
             )
         most, least = self.most_images, min(mode.images[0] for mode in self.modes)

@@ -48,13 +48,13 @@ def _negative_prompt(source: str) -> Param:
     )
 
 
-def _resolution(choices: Sequence[str], source: str) -> Param:
+def _resolution(choices: Sequence[str], source: str, *, required: bool = True) -> Param:
     return Param(
         name="resolution",
         type="string",
         field="resolution",
         default="720p",
-        required=True,
+        required=required,
         choices=tuple(choices),
         source=source,
     )
@@ -75,20 +75,25 @@ def _ratio(
     )
 
 
-def _duration(source: str, *, default: int = 5, choices: Sequence[Scalar] = ()) -> Param:
+def _duration(
+    source: str, *, default: int = 5, choices: Sequence[Scalar] = (), required: bool = True
+) -> Param:
     return Param(
         name="duration",
         type="integer",
         field="seconds",
         default=default,
-        required=True,
+        required=required,
         choices=tuple(choices),
         source=source,
     )
 
 
-def _whole_seconds(least: int, most: int, default: int, source: str) -> Param:
-    return _duration(source, default=default).model_copy(update={"minimum": least, "maximum": most})
+def _whole_seconds(
+    least: int, most: int, default: int, source: str, *, required: bool = True
+) -> Param:
+    duration = _duration(source, default=default, required=required)
+    return duration.model_copy(update={"minimum": least, "maximum": most})
 
 
 WAN_2_5 = Model(
@@ -144,8 +149,8 @@ VIDU_Q3 = Model(
     ),
     params=(
         _prompt(5_000, "doc: vidu-q3 ru"),
-        _resolution(("540p", "720p", "1080p"), "doc: vidu-q3 ru; default inferred"),
-        _whole_seconds(1, 16, 5, "doc: vidu-q3 new; default inferred"),
+        _resolution(("540p", "720p", "1080p"), "doc: vidu-q3 ru; default inferred", required=False),
+        _whole_seconds(1, 16, 5, "doc: vidu-q3 new; default inferred", required=False),
         _ratio(("16:9", "9:16", "4:3", "3:4", "1:1"), _VIDU_TEXT, "seed; default inferred"),
         Param(
             name="style",
@@ -320,7 +325,7 @@ WAN_2_5_EVOLINK = Model(
             send="when_set",
             source="doc: wan2.5 i2v new",
         ),
-        _duration("seed; default inferred from the example", choices=(5, 10)),
+        _duration("seed; default inferred from the example", choices=(5, 10), required=False),
         Param(
             name="prompt_extend",
             type="boolean",

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.errors import (
     BudgetExceeded,
     FilmIncomplete,
@@ -54,10 +54,10 @@ def exit_code_of(error: VideoGenError) -> int:
 
 def show_error(error: VideoGenError) -> None:
     """Print an error for a person, to standard error."""
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = terminal(stderr=True)
     title = "incomplete" if isinstance(error, FilmIncomplete) else "error"
-    console.print(f"[bold red]{title}:[/] ", end="")
-    console.print(str(error), markup=False)
+    console.print(f"{title}: ", style="bold red", end="")
+    console.print(str(error))
 
 
 @app.command()

@@ -11,6 +11,7 @@ from rich.console import Console
 from prefect_videogen.cli.app import DEMO_KEY
 from prefect_videogen.cli.opening import quiet_console
 from prefect_videogen.cli.rendering import RenderOptions, run_flow, show_film
+from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.emulator import Emulator
 from prefect_videogen.filming import Film
 from prefect_videogen.samples import sample
@@ -31,7 +32,7 @@ def run_demo(media: Path, *, port: int, speed: float) -> None:
         VideoGenError: What went wrong.
     """
     quiet_console()
-    console = Console(soft_wrap=True)
+    console = terminal()
     media = media.absolute()
     media.mkdir(parents=True, exist_ok=True)
     emulator = Emulator(
@@ -41,12 +42,10 @@ def run_demo(media: Path, *, port: int, speed: float) -> None:
         console.print(
             f"Emulator of APIXO and EvoLink at {emulator.url}, {speed:g} times as fast as the "
             "real ones. Starting Prefect ...",
-            highlight=False,
         )
         film = asyncio.run(_make(emulator, media, sample(SAMPLE), console))
         console.print(
             f"The emulator charged for {len(emulator.charges)} new clips; nothing was paid.",
-            highlight=False,
         )
     show_film(console, film)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from rich.console import Console
-
+from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.emulator import Emulator, run_forever
 
 
@@ -17,16 +16,16 @@ def run_emulator(emulator: Emulator, media: Path) -> None:
         emulator: The emulator, not yet started.
         media: The folder that it serves.
     """
-    console = Console(soft_wrap=True)
+    console = terminal()
 
     def ready(running: Emulator) -> None:
-        console.print(f"APIXO and EvoLink at {running.url}, key {running.api_key}", markup=False)
-        console.print(f"{media} is served at {running.media_url}", markup=False)
-        console.print("To use it from another shell:\n", markup=False)
+        console.print(f"APIXO and EvoLink at {running.url}, key {running.api_key}")
+        console.print(f"{media} is served at {running.media_url}")
+        console.print("To use it from another shell:\n")
         settings = {**running.environment(), "VIDEOGEN_MEDIA_URL": media.absolute().as_uri()}
         for name, value in settings.items():
-            console.print(f"  export {name}={shlex.quote(value)}", markup=False, highlight=False)
-        console.print("\nCtrl-C ends it.", markup=False)
+            console.print(f"  export {name}={shlex.quote(value)}")
+        console.print("\nCtrl-C ends it.")
 
     run_forever(emulator, ready=ready)
-    console.print(f"{len(emulator.charges)} clips were charged.", markup=False)
+    console.print(f"{len(emulator.charges)} clips were charged.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from prefect_videogen.cli.opening import KEYS, has_keys, quiet_console, studio_name
+from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.errors import StudioError
 
 
@@ -21,7 +22,7 @@ def run_setup(name: str) -> None:
         StudioError: If the environment holds a setting that is wrong.
     """
     quiet_console()
-    asyncio.run(_setup(name, Console(soft_wrap=True)))
+    asyncio.run(_setup(name, terminal()))
 
 
 async def _setup(name: str, console: Console) -> None:
@@ -37,14 +38,14 @@ async def _setup(name: str, console: Console) -> None:
     )
     for kind in kinds:
         await kind.aregister_type_and_schema()
-        console.print(f"registered block type {kind.get_block_type_slug()}", highlight=False)
+        console.print(f"registered block type {kind.get_block_type_slug()}")
     if not has_keys():
-        console.print(f"no studio saved: set {' or '.join(KEYS)} first", highlight=False)
+        console.print(f"no studio saved: set {' or '.join(KEYS)} first")
         return
     studio = await load_studio("env")
     studio.open(name=name)  # checks the settings together
     await studio.asave(name, overwrite=True)
-    console.print(f"saved the studio {name}", highlight=False)
+    console.print(f"saved the studio {name}")
 
 
 def run_put(paths: list[Path], *, studio: str) -> None:
@@ -58,7 +59,7 @@ def run_put(paths: list[Path], *, studio: str) -> None:
         StudioError: If a file is no picture, or another one of its name is there.
     """
     quiet_console()
-    asyncio.run(_put(paths, studio_name(studio), Console(soft_wrap=True)))
+    asyncio.run(_put(paths, studio_name(studio), terminal()))
 
 
 async def _put(paths: list[Path], name: str, console: Console) -> None:
@@ -79,4 +80,4 @@ async def _put(paths: list[Path], name: str, console: Console) -> None:
             ):
                 message = f"another picture named {path.name} is in the inbox already"
                 raise StudioError(message, next_step="Rename the file.")
-            console.print(f"{path.name} is in {studio.store.url}/inbox", highlight=False)
+            console.print(f"{path.name} is in {studio.store.url}/inbox")

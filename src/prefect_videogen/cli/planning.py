@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from prefect_videogen.cli.opening import has_keys, quiet_console
+from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.plan import Plan
 from prefect_videogen.records import open_store
 from prefect_videogen.studio import OpenStudio
@@ -28,7 +29,7 @@ def run_plan(
         StoryboardError: With all its faults.
         StudioError: If the studio is missing or wrong.
     """
-    console = Console(stderr=as_json, soft_wrap=True)
+    console = terminal(stderr=as_json)
     plan = asyncio.run(_plan(board, studio, variables, draft=draft, console=console))
     if as_json:
         sys.stdout.write(plan.model_dump_json(indent=2, exclude={"faults"}) + "\n")
@@ -103,7 +104,6 @@ def show_plan(console: Console, plan: Plan) -> None:
     console.print(
         f"{len(plan.to_buy)} of {len(plan.clips)} clips to buy: {costs}{unpriced}; "
         f"about {plan.seconds:.0f} s of waiting" + ("; sandbox" if plan.sandbox else ""),
-        highlight=False,
     )
     for note in plan.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+        console.print(f"note: {note}")

@@ -14,6 +14,7 @@ from rich.console import Console
 from prefect_videogen.buying import OnExpired, OnUnknown
 from prefect_videogen.cli.opening import quiet_console, studio_name
 from prefect_videogen.cli.progress_view import ProgressView
+from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.errors import FilmIncomplete
 from prefect_videogen.filming import Film
 from prefect_videogen.storyboard import Storyboard
@@ -40,7 +41,7 @@ def run_render(board: str, options: RenderOptions, *, as_json: bool) -> None:
         VideoGenError: What went wrong; decides the exit code.
     """
     quiet_console()
-    console = Console(stderr=as_json, soft_wrap=True)
+    console = terminal(stderr=as_json)
     try:
         film, manifest = asyncio.run(_render(board, options, console))
     except FilmIncomplete as error:
@@ -94,11 +95,10 @@ def show_film(console: Console, film: Film) -> None:
     console.print(
         f"{film.frames} frames, {film.seconds:.2f} s, {film.width}x{film.height} at {film.fps}; "
         f"{len(film.clips)} clips: {bought}" + (" (sandbox)" if film.sandbox else ""),
-        highlight=False,
     )
     for entry in film.missing:
-        console.print(f"missing: {entry.shot}: {entry.reason} {entry.next_step}", markup=False)
-    console.print(film.delivered or local_path(film), highlight=False, markup=False)
+        console.print(f"missing: {entry.shot}: {entry.reason} {entry.next_step}")
+    console.print(film.delivered or local_path(film))
 
 
 def local_path(film: Film) -> str:

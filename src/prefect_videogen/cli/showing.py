@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from prefect_videogen.capabilities import MODELS, Model
 from prefect_videogen.capabilities.describe import COLUMNS, row_of
+from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.errors import StudioError
 from prefect_videogen.samples import sample
 from prefect_videogen.storyboard import Storyboard
@@ -29,7 +29,7 @@ def run_new(path: Path) -> None:
     except FileExistsError:
         message = f"{path} exists"
         raise StudioError(message, next_step="Name another file.") from None
-    Console(soft_wrap=True).print(f"wrote {path}; next: prefect-videogen plan {path}", markup=False)
+    terminal().print(f"wrote {path}; next: prefect-videogen plan {path}")
 
 
 def run_schema() -> None:
@@ -45,17 +45,14 @@ def run_models(*, as_json: bool) -> None:
         data = {"models": [model.model_dump(mode="json") for model in MODELS.values()]}
         sys.stdout.write(json.dumps(data, indent=2) + "\n")
         return
-    console = Console(soft_wrap=True)
-    table = Table(box=None, pad_edge=False)
-    for title in COLUMNS:
-        table.add_column(title, overflow="fold")
+    console = terminal()
     for model in MODELS.values():
-        table.add_row(*row_of(model))
-    console.print(table)
-    for model in MODELS.values():
-        _print_advice(console, model)
+        _print_model(console, model)
 
 
-def _print_advice(console: Console, model: Model) -> None:
+def _print_model(console: Console, model: Model) -> None:
+    console.print(model.id, style="bold")
+    for title, value in zip(COLUMNS[1:], row_of(model)[1:], strict=True):
+        console.print(f"  {title:<11}{value}")
     for advice in model.advice:
-        console.print(f"{model.id}: {advice.text} [{advice.source}]", markup=False)
+        console.print(f"  advice     {advice.text} [{advice.source}]")

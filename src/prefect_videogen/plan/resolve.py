@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from prefect_videogen.capabilities import Mode, Model, Param, Problem
 from prefect_videogen.errors import Fault
@@ -135,8 +136,7 @@ class ShotResolver:
             name, value = "last_frame", self.shot.last_frame
         else:
             name, value = "first_frame", self.shot.first_frame
-        problem = found.problem if not fits_other_tier else f"{found.problem} of {self.model.id}"
-        self.fault(name, value, f"{self.model.id}: {problem}", found.remedy)
+        self.fault(name, value, f"{self.model.id}: {found.problem}", found.remedy)
 
     def _tier(self, *, loras: bool) -> str | None:
         """The tier to use; None after a fault."""
@@ -255,7 +255,7 @@ class ShotResolver:
         if problem := param.check(loras):
             self.fault("loras", "", problem.problem, problem.remedy)
         for lora in loras:
-            if not re.match(r"https?://[^\s]+$", lora["path"]):
+            if not _is_url(lora["path"]):
                 self.fault("loras", lora["path"], "is not a public URL", "use an https:// URL")
             if param.advised and not param.advised[0] <= lora["scale"] <= param.advised[1]:
                 low, high = param.advised
@@ -380,6 +380,13 @@ def _goes_out(param: Param) -> bool:
     if param.default is None or param.send == "when_set":
         return False
     return param.required or bool(param.field)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return bool(re.fullmatch(r"https?://\S+", text) and urlsplit(text).hostname)
+    except ValueError:
+        return False
 
 
 def _is_set(name: str, value: object) -> bool:

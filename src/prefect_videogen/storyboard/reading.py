@@ -128,7 +128,8 @@ class _Reader:
             else:
                 return self.plain(data, 0)
             raise
-        return {} if node is None else self.build(node, ())
+        data = None if node is None else self.build(node, ())
+        return {} if data is None else data
 
     def count(self, depth: int) -> None:
         """Bound depth and size: a few aliases of aliases would fill any memory."""
@@ -260,11 +261,12 @@ def _remove(data: dict[str, Any], path: Path) -> None:
             data["shots"][index] = {}  # an index must stay what it was
             return
         data, path = data["shots"][index], path[2:]
-    inside = data.get(path[0])
+    name = str(path[0])
+    inside = data.get(name)
     if len(path) > 1 and isinstance(inside, dict):
         inside.pop(path[1], None)
     else:
-        data.pop(path[0], None)
+        data.pop(name, None)
 
 
 def _fault_of(problem: Any, data: dict[str, Any], reading: StoryboardText) -> Fault:
@@ -303,6 +305,8 @@ def _nearest(inside: Path, shot: str) -> str:
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if near:
         return f"did you mean `{near[0]}`?"
+    if len(inside) > 1:
+        return f"use {', '.join(known)}"
     if shot and word in Storyboard.model_fields:
         return "it belongs at the top of the storyboard"
     return "vendor fields go under `options`" if shot else "remove it"

@@ -1,0 +1,92 @@
+"""The pace of requests on one key, and the slots of running jobs."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from prefect_videogen.waiting import Pace, Slots, Time
+
+
+class Clock:
+    """Moves by hand; a sleep only notes until when it would last."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def time(self) -> Time:
+        return Time(lambda: self.now, lambda: self.now, self.sleep, lambda: 0.0)
+
+
+async def test_requests_at_once_get_turns_one_spacing_apart():
+    clock = Clock()
+    pace = Pace(1.25, clock.time())
+    await asyncio.gather(*(pace.turn() for _ in range(5)))
+    assert clock.slept == pytest.approx([1.25, 2.5, 3.75, 5.0])
+
+
+async def test_late_request_has_its_turn_at_once():
+    clock = Clock()
+    pace = Pace(1.25, clock.time())
+    await pace.turn()
+    clock.now += 10
+    await pace.turn()
+    assert clock.slept == []
+
+
+async def test_slow_down_holds_everybody_back():
+    clock = Clock()
+    pace = Pace(1.0, clock.time())
+    await pace.turn()
+    pace.slow_down(30)
+    await pace.turn()
+    await pace.turn()
+    assert clock.slept == [30, 31]
+
+
+async def test_slow_down_never_hastens():
+    clock = Clock()
+    pace = Pace(1.0, clock.time())
+    for _ in range(10):
+        await pace.turn()
+    pace.slow_down(2)
+    await pace.turn()
+    assert clock.slept[-1] == 10
+
+
+async def test_slots_bound_what_runs_at_once():
+    slots = Slots(3)
+    running = most = 0
+
+    async def job() -> None:
+        nonlocal running, most
+        async with slots.hold():
+            running += 1
+            most = max(most, running)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            running -= 1
+
+    await asyncio.gather(*(job() for _ in range(20)))
+    assert (most, running) == (3, 0)
+
+
+async def test_failed_job_gives_its_slot_back():
+    slots = Slots(1)
+    with pytest.raises(ValueError, match="broken"):
+        async with slots.hold():
+            message = "broken"
+            raise ValueError(message)
+    async with asyncio.timeout(1), slots.hold():
+        pass
+
+
+async def test_no_limit_lets_everybody_run():
+    slots = Slots(None)
+    async with slots.hold(), slots.hold(), slots.hold():
+        pass
