@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from prefect.types import SecretDict
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from prefect_videogen.blocks.callbacks import CallbackEndpoint
@@ -60,6 +61,7 @@ def studio_from_environment(environment: Mapping[str, str]) -> Studio:
         media=MediaStore(
             url=get("VIDEOGEN_MEDIA_URL") or (Path.cwd() / DEFAULT_MEDIA).as_uri(),
             public_url=get("VIDEOGEN_MEDIA_PUBLIC_URL", ""),
+            options=_options(get("VIDEOGEN_MEDIA_OPTIONS", "")),
         ),
         apixo=apixo,
         evolink=evolink,
@@ -89,6 +91,18 @@ def _speed(value: str) -> float:
         message = f"VIDEOGEN_SPEED is {value!r}"
         raise StudioError(message, next_step="Use a number of at least 1; 1 for real vendors.")
     return speed
+
+
+def _options(value: str) -> SecretDict:
+    """Options of s3fs as JSON; the message never quotes them, they hold secrets."""
+    try:
+        found = json.loads(value or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        message = "VIDEOGEN_MEDIA_OPTIONS is not a JSON object"
+        raise StudioError(message, next_step='Write for example {"endpoint_url": "https://..."}.')
+    return SecretDict(found)
 
 
 def _prices(value: str) -> list[Price]:

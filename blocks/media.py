@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prefect.blocks.core import Block
+from prefect.types import SecretDict
 from pydantic import Field
 
 from prefect_videogen.blocks.credentials import DOCUMENTATION, LOGO
@@ -29,13 +30,18 @@ class MediaStore(Block):
 
     url: str = Field(
         title="URL",
-        description="Where the media lie, for example file:///srv/videogen.",
+        description="Where the media lie: file:///srv/videogen or s3://bucket/prefix.",
+    )
+    options: SecretDict = Field(
+        default_factory=lambda: SecretDict({}),
+        description="Options of s3fs for s3://: key, secret, endpoint_url and so on; empty takes "
+        "them from the machine.",
     )
     public_url: str = Field(
         default="",
         title="Public URL",
         description="Where the same folder is served to the world, so that vendors can fetch "
-        "pictures; empty if it is not served.",
+        "pictures; empty if it is not served (S3 then signs URLs).",
     )
 
     def open(self) -> Store:
@@ -44,4 +50,6 @@ class MediaStore(Block):
         Raises:
             StudioError: If the address is of a kind that is not supported.
         """
-        return open_store(self.url, public_url=self.public_url)
+        return open_store(
+            self.url, options=self.options.get_secret_value(), public_url=self.public_url
+        )

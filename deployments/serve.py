@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 
 from prefect import serve
-from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.deployments.runner import RunnerDeployment
+from prefect.types.entrypoint import EntrypointType
 
 from prefect_videogen.flows import (
     generate_chain,

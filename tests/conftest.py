@@ -22,6 +22,9 @@ from prefect_videogen.studio import OpenStudio
 from prefect_videogen.survey import Board, survey
 from prefect_videogen.vendors import Account
 from prefect_videogen.waiting import Time
+from tests.seaweed import s3_server
+
+__all__ = ["s3_server"]
 
 FAST = {"speed": 10_000.0, "pixel_scale": 0.125, "fps": 8}
 """Jobs take about as long as rendering their clip does, some hundredths of a second."""

@@ -145,15 +145,15 @@ async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready, place: Pa
         raise DownloadError(message, shot=job.shot, job_id=job.job_id, next_step=step) from error
     # A later attempt's media stay under its attempt: what is there is never overwritten.
     folder = f"clips/{job.key}"
-    if await studio.store.read(f"{folder}/last.png") is not None:
-        folder = f"{folder}/{job.attempt}"
     if not await studio.store.put_file(f"{folder}/clip.mp4", place):
         # Of an earlier try that died before its record: the same bytes, or its attempt's folder.
         there = await studio.store.fetch(f"{folder}/clip.mp4")
         if await asyncio.to_thread(_file_digest, there) != sha256:
             folder = f"clips/{job.key}/{job.attempt}"
             await studio.store.put_file(f"{folder}/clip.mp4", place)
-    await studio.store.create(f"{folder}/last.png", frame)
+    if not await studio.store.create(f"{folder}/last.png", frame):
+        # Another version may have drawn other bytes; those that lie there count from now on.
+        frame = await studio.store.read(f"{folder}/last.png") or frame
     record = Stored(
         at=studio.time.now(),
         path=f"{folder}/clip.mp4",

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from prefect.blocks.core import Block
-from prefect.testing.standard_test_suites import BlockStandardTestSuite
+from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
 
 import prefect_videogen
 from prefect_videogen import (

@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
+from pydantic import SecretStr
 
 from prefect_videogen.blocks import CallbackEndpoint, load_studio
 from prefect_videogen.blocks.environment import studio_from_environment
@@ -111,7 +112,7 @@ def test_the_key_is_in_no_repr():
 
 class TestCallbackEndpoint:
     def test_a_path_belongs_to_one_attempt(self):
-        endpoint = CallbackEndpoint(url="https://hooks.example.org/v", secret="s3cret")
+        endpoint = CallbackEndpoint(url="https://hooks.example.org/v", secret=SecretStr("s3cret"))
         url = endpoint.job_url("k" * 64, 1)
         assert url.startswith("https://hooks.example.org/v/" + "k" * 64 + "/1/")
         token = url.rpartition("/")[2]
@@ -129,4 +130,4 @@ class TestCallbackEndpoint:
     )
     def test_an_address_that_vendors_refuse_is_refused(self, url):
         with pytest.raises(StudioError):
-            CallbackEndpoint(url=url, secret="s3cret").job_url("k" * 64, 1)
+            CallbackEndpoint(url=url, secret=SecretStr("s3cret")).job_url("k" * 64, 1)

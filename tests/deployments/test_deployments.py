@@ -35,7 +35,7 @@ async def test_serving_offers_every_flow_without_a_schedule():
     offered = await deployments()
     assert {deployment.flow_name for deployment in offered} == FLOWS
     assert not any(deployment.schedules for deployment in offered)
-    assert all(d.entrypoint.startswith("prefect_videogen.flows.") for d in offered)
+    assert all(str(d.entrypoint).startswith("prefect_videogen.flows.") for d in offered)
 
 
 async def test_no_default_buys_anything():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -136,12 +138,17 @@ def test_serving_starts(project):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     ) as process:
+        # Its temporary Prefect server is in its group, and must not outlive the test either.
+        deadline = threading.Timer(200, os.killpg, (process.pid, signal.SIGKILL))
+        deadline.start()
         assert process.stdout
         seen = ""
         for line in process.stdout:
             seen += line
             if "generate-storyboard/videogen" in line:
                 break
-        process.terminate()
+        deadline.cancel()
+        os.killpg(process.pid, signal.SIGKILL)
     assert "generate-storyboard/videogen" in seen

@@ -34,9 +34,7 @@ CLAIMED = Claimed(
 )
 SUBMITTED = Submitted(at=2, job_id="task_1")
 READY = Ready(at=3, result_urls=("https://api.example/clip.mp4",))
-STORED = Stored(
-    at=4, path="p", size=1, sha256="s", last_frame="l", last_frame_sha256="f", probe={}
-)
+STORED = Stored(at=4, path="p", size=1, sha256="s", last_frame="l", last_frame_sha256="f", probe={})
 END = End(at=5, kind="failed")
 WRITERS = {"submitted": SUBMITTED, "ready": READY, "stored": STORED, "end": END}
 
@@ -119,9 +117,7 @@ async def test_file_put_in_is_a_copy_that_leaves_nothing_behind(store, tmp_path)
     assert [path.name for path in (tmp_path / "clips/x").iterdir()] == ["clip.mp4"]
 
 
-@pytest.mark.parametrize(
-    "path", ["../x", "a/../../x", "/etc/passwd", "", ".", "a/..", "..", "//x"]
-)
+@pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/passwd", "", ".", "a/..", "..", "//x"])
 async def test_path_that_leaves_the_store_is_refused(store, tmp_path, path):
     with pytest.raises(RecordError):
         await store.create(path, b"x")

@@ -80,8 +80,7 @@ class Param(_Spec):
             return f"use at most {self.max_length} characters"
         if self.type == "loras":
             return f"use 1 to {self.maximum:g} LoRAs" if self.maximum else "use at least one LoRA"
-        low = f"{self.minimum:g}" if self.minimum is not None else ""
-        high = f"{self.maximum:g}" if self.maximum is not None else ""
+        low, high = _number(self.minimum), _number(self.maximum)
         also = f" (or {_either(self.also)})" if self.also else ""
         if low and high:
             return f"use {kind} from {low} to {high}{also}"
@@ -349,6 +348,12 @@ _TYPE_NAMES = {
     "boolean": "true or false",
     "loras": "a list of LoRAs",
 }
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(int(value)) if float(value).is_integer() else f"{value:g}"
 
 
 def _either(values: tuple[Scalar, ...]) -> str:

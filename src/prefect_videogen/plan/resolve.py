@@ -249,9 +249,9 @@ class ShotResolver:
 
     def _add_loras(self, asked: dict[str, Any], mode: Mode) -> None:
         param = self.model.param("loras")
-        if not mode.loras or param is None:
-            return
         loras = [lora.model_dump() for lora in (self.shot.loras or self.board.loras)]
+        if not (mode.loras and loras) or param is None:
+            return
         if problem := param.check(loras):
             self.fault("loras", "", problem.problem, problem.remedy)
         for lora in loras:

@@ -15,7 +15,8 @@ from prefect_videogen.records.model import (
     Stored,
     Submitted,
 )
-from prefect_videogen.records.store import LocalStore, Store, open_store
+from prefect_videogen.records.opening import open_store
+from prefect_videogen.records.store import LocalStore, Store
 
 __all__ = [
     "Attempt",

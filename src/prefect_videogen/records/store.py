@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
-from prefect_videogen.errors import RecordError, StudioError
+from prefect_videogen.errors import RecordError
 
 _T = TypeVar("_T")
 _TEMPORARY = ".tmp-"
@@ -134,23 +134,12 @@ class LocalStore:
             raise RecordError(message, next_step=step) from error
 
 
-def open_store(url: str, *, public_url: str = "") -> Store:
-    """Open a media store by its address.
-
-    Args:
-        url: `file:///...` or a plain path.
-        public_url: Base URL under which it is served, if it is.
-
-    Raises:
-        StudioError: For an address of another kind.
-    """
+def local_store(url: str, *, served_at: str = "") -> LocalStore | None:
+    """The local store at a path or file:// address; None for any other address."""
     parts = urlsplit(url)
     if parts.scheme == "file":
-        return LocalStore(Path(url2pathname(parts.path)), served_at=public_url)
-    if not parts.scheme and url:
-        return LocalStore(Path(url), served_at=public_url)
-    message = f"a media store at {parts.scheme or 'nowhere'}:// is not supported by this version"
-    raise StudioError(message, next_step="Use file:///some/folder.")
+        return LocalStore(Path(url2pathname(parts.path)), served_at=served_at)
+    return LocalStore(Path(url), served_at=served_at) if url and not parts.scheme else None
 
 
 def _read(place: Path) -> bytes | None:

@@ -1,0 +1,120 @@
+"""A real S3 server for tests: SeaweedFS, started once per worker, a folder for each asker."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from s3fs import S3FileSystem
+
+KEY, SECRET, BUCKET = "test-access-key", "test-secret-key", "videogen"
+STARTS_WITHIN = 120.0
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running server.
+
+    Attributes:
+        endpoint: Its address.
+        options: What s3fs needs to reach it.
+    """
+
+    endpoint: str
+    options: dict[str, Any]
+
+    def folder(self) -> str:
+        """A new, empty place in the bucket: its s3:// address."""
+        return f"s3://{BUCKET}/{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Start the server and wait until it answers."""
+    folder = tmp_path_factory.mktemp("seaweed")
+    identity = {
+        "name": "tests",
+        "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
+    command = [
+        str(Path(sys.executable).with_name("weed")),
+        "server",
+        f"-dir={folder}",
+        "-ip=127.0.0.1",
+        f"-master.port={ports['master']}",
+        f"-volume.port={ports['volume']}",
+        f"-filer.port={ports['filer']}",
+        "-volume.max=20",
+        "-master.volumeSizeLimitMB=1024",
+        "-master.telemetry=false",
+        "-s3.port.iceberg=0",  # both of fixed ports, which two servers would fight for
+        "-s3.port.lance=0",
+        "-s3",
+        f"-s3.port={ports['s3']}",
+        f"-s3.config={folder / 's3.json'}",
+    ]
+    endpoint = f"http://127.0.0.1:{ports['s3']}"
+    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+        try:
+            options = {"key": KEY, "secret": SECRET, "endpoint_url": endpoint}
+            wait_until_up(endpoint, server, options)
+            yield S3Server(endpoint, options)
+        finally:
+            server.kill()
+            server.wait()
+
+
+def wait_until_up(endpoint: str, server: subprocess.Popen[bytes], options: dict[str, Any]) -> None:
+    """Wait until a bucket can be made and written to."""
+    give_up = time.monotonic() + STARTS_WITHIN
+    while time.monotonic() < give_up:
+        assert server.poll() is None, "the S3 server ended"
+        try:
+            urllib.request.urlopen(endpoint, timeout=2).close()  # noqa: S310 - our own server
+        except urllib.error.HTTPError:
+            pass  # it answers, which is enough
+        except OSError:
+            time.sleep(0.2)
+            continue
+        try:
+            S3FileSystem(skip_instance_cache=True, **options).pipe_file(f"{BUCKET}/probe", b"x")
+        except FileNotFoundError:
+            S3FileSystem(skip_instance_cache=True, **options).mkdir(BUCKET)
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    message = f"the S3 server did not start within {STARTS_WITHIN:.0f} s"
+    raise TimeoutError(message)
+
+
+def free_port() -> int:
+    """A port that is free, and whose gRPC twin (10000 above) is too."""
+    while True:
+        with socket.socket() as probe, socket.socket() as twin:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+            if port > 50_000:
+                continue
+            try:
+                twin.bind(("127.0.0.1", port + 10_000))
+            except OSError:
+                continue
+            return port
