@@ -21,6 +21,7 @@ from prefect_videogen.buying.policy import (
     verdict_on_end,
 )
 from prefect_videogen.buying.request import ClipRequest, How, Job, OnExpired, OnUnknown
+from prefect_videogen.buying.unknown import UnknownSubmission
 from prefect_videogen.errors import (
     BudgetExceeded,
     JobFailed,
@@ -46,9 +47,6 @@ AFTER_WINDOW = 30.0
 """Seconds more that somebody else waits before calling the outcome unknown."""
 
 SHORTEST_WINDOW = 4.0
-REPEATABLE = 600.0
-"""Seconds after the claim in which EvoLink's idempotency key is trusted."""
-
 REPEAT_AFTER = 60.0
 UNSENT_TRIES = 5
 PATIENCE = 1800.0
@@ -192,7 +190,7 @@ class Buyer:
 
     async def _settle_unknown(self, number: int, claimed: Claimed) -> None:
         """Settle a submission whose answer nobody has, or raise `SubmissionUnknown`."""
-        if self.model.vendor == "evolink" and await self._repeat(number, claimed):
+        if await self._settled(number, claimed):
             return
         if self.on_unknown == "resubmit":
             logger.warning(
@@ -207,6 +205,10 @@ class Buyer:
             return
         raise self._unknown()
 
+    async def _settled(self, number: int, claimed: Claimed) -> bool:
+        unknown = UnknownSubmission(self.studio, self.model, self.key, number, claimed)
+        return await unknown.settle()
+
     def _unknown(self, reason: str = "an earlier submission got no answer") -> SubmissionUnknown:
         message = f"{reason}, so whether {self.clip.model} made this clip is not known"
         return SubmissionUnknown(
@@ -214,25 +216,11 @@ class Buyer:
             vendor=self.model.vendor,
             shot=self.clip.shot,
             next_step=(
-                "Nothing is bought again by itself. Look at the vendor's list of jobs; run with "
-                "on_unknown=resubmit to buy it once more."
+                "Nothing is bought again by itself. Look at the vendor's list of jobs, then "
+                f"`prefect-videogen settle {self.key[:12]} --job ID` or `--not-accepted`; or run "
+                "with on_unknown=resubmit to buy it once more."
             ),
         )
-
-    async def _repeat(self, number: int, claimed: Claimed) -> bool:
-        """Send a claim's exact bytes again under its idempotency key, where that is safe."""
-        repeatable = max(REPEATABLE / self.account.speed, 60.0)
-        if self.time.now() - claimed.at > repeatable:
-            return False
-        logger.info("Shot %s: asking again under the same idempotency key", self.clip.shot)
-        try:
-            accepted = await self._post(claimed.body.encode(), claimed.idempotency_key)
-        except VendorError as error:
-            # A no to the repeat says nothing about the first time, so it settles nothing.
-            logger.warning("Shot %s: asking again settled nothing: %s", self.clip.shot, error)
-            return False
-        await self._record_accepted(number, accepted)
-        return True
 
     # -- a new attempt ------------------------------------------------------------------------
 
@@ -284,7 +272,7 @@ class Buyer:
         except SubmissionUnknown as error:
             if self.model.vendor == "evolink":
                 await self.time.sleep(REPEAT_AFTER / self.account.speed)
-                if await self._repeat(number, claimed):
+                if await self._settled(number, claimed):
                     return None
             unknown = self._unknown(error.message)
             unknown.status, unknown.code = error.status, error.code

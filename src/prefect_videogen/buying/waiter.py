@@ -50,22 +50,58 @@ async def wait_for(studio: OpenStudio, job: Job) -> Job:
         await studio.give_back(job.key)
 
 
+async def look_once(studio: OpenStudio, job: Job) -> Job:
+    """Ask for a job once, and write down how it ended if it has.
+
+    Args:
+        studio: The open studio.
+        job: The job, of whatever run.
+
+    Returns:
+        The job: `ready`, `stored`, or `submitted` if it is still being made.
+
+    Raises:
+        VendorError: If the job ended without a clip, which is recorded first, or could not be
+            asked for.
+        RecordError: If the media store does not answer as it must.
+    """
+    attempt = await _attempt(studio, job)
+    if attempt.state in {"ready", "stored"}:
+        return _with_state(job, attempt)
+    try:
+        status = await _ask(studio, job)
+        if status.state == "failed":
+            await _end(studio, job, status)
+    except VendorError as error:
+        error.job_id = error.job_id or job.job_id
+        raise error.for_shot(job.shot) from None
+    if status.state != "succeeded":
+        return job
+    await _ready(studio, job, status)
+    return _with_state(job, await _attempt(studio, job))
+
+
+async def _ask(studio: OpenStudio, job: Job) -> JobStatus:
+    """Ask for a job's status when it is this request's turn."""
+    pace = studio.pace(studio.model_named(job.model))
+    client = await studio.client(job.vendor)
+    await pace.turn()
+    try:
+        return await client.status(job.model, job.job_id)
+    except Throttled as error:
+        pace.slow_down(error.retry_after or pace.spacing)
+        raise
+
+
 async def _poll(studio: OpenStudio, job: Job) -> JobStatus:
     model = studio.model_named(job.model)
     account = studio.account(job.vendor)
-    client = await studio.client(job.vendor)
-    pace = studio.pace(model)
     expected = (job.expected[0] / account.speed, job.expected[1] / account.speed)
     tell(job.shot, "running", f"job {job.job_id}", expected)
     strange: set[str] = set()
 
     async def look() -> JobStatus:
-        await pace.turn()
-        try:
-            status = await client.status(job.model, job.job_id)
-        except Throttled as error:
-            pace.slow_down(error.retry_after or pace.spacing)
-            raise
+        status = await _ask(studio, job)
         if status.state == "unknown" and status.word not in strange:
             strange.add(status.word)
             logger.warning("Shot %s: unknown status word %r, waiting on", job.shot, status.word)

@@ -12,6 +12,7 @@ from prefect_videogen.records.model import (
     History,
     Ready,
     Record,
+    Repeated,
     Stored,
     Submitted,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "LocalStore",
     "Ready",
     "Record",
+    "Repeated",
     "Store",
     "Stored",
     "Submitted",

@@ -21,6 +21,7 @@ from prefect_videogen.records.model import (
     History,
     Ready,
     Record,
+    Repeated,
     Stored,
     Submitted,
 )
@@ -31,6 +32,7 @@ _R = TypeVar("_R", bound=Record)
 NAMES = {
     "claimed": "1-claimed.json",
     "submitted": "2-submitted.json",
+    "repeated": "repeated.json",
     "ready": "3-ready.json",
     "stored": "4-stored.json",
     "end": "end.json",
@@ -100,6 +102,24 @@ class ClipRecords:
     async def submitted(self, key: str, number: int, record: Submitted) -> Submitted:
         """Note the job id; returns what is recorded, which another process may have written."""
         return await self._note(key, number, "submitted", record)
+
+    async def repeated(self, key: str, number: int, record: Repeated) -> bool:
+        """Note who sends the attempt's bytes again; False means that somebody has."""
+        return await self._create(key, number, "repeated", record)
+
+    async def job_ids(self) -> frozenset[str]:
+        """The ids of all jobs that any record knows. Reads much: for rare questions only."""
+        name = NAMES["submitted"]
+        found = [path for path in await self.store.list("clips") if path.endswith(f"/{name}")]
+        reading = asyncio.Semaphore(16)
+
+        async def job_id(path: str) -> str:
+            _, key, number, _ = path.split("/")
+            async with reading:
+                record = await self._read(key, int(number), "submitted", Submitted)
+            return record.job_id if record else ""
+
+        return frozenset(await asyncio.gather(*(job_id(path) for path in found)))
 
     async def ready(self, key: str, number: int, record: Ready) -> Ready:
         """Note the result's URLs; returns what is recorded."""

@@ -44,6 +44,12 @@ class Submitted(Record):
     answer: dict[str, Any] = Field(default_factory=dict)
 
 
+class Repeated(Record):
+    """Who sent an attempt's bytes again under its idempotency key; that happens once."""
+
+    owner: str
+
+
 class Ready(Record):
     """The job has ended with a clip that can be fetched."""
 
