@@ -246,6 +246,4 @@ async def test_studio_without_public_url_uploads_to_evolink(
     request = await ask(studio, model="wan2.5-image-to-video", first_frame=stills["sky"])
     clip = await obtain(studio, request)
     assert clip.how == "bought"
-    assert [picture.sha256 for picture in vendors.charges[0].images] == [
-        request.pictures[0].sha256
-    ]
+    assert [picture.sha256 for picture in vendors.charges[0].images] == [request.pictures[0].sha256]

@@ -123,6 +123,7 @@ MENDABLE = {
     "key-403": no(403, "Permission denied"),
     "ModelUnavailable": no(404, "Model not found"),
     "InputUnreachable": no(400, "INVALID_IMAGE_URL: cannot download image"),
+    "Unavailable": (307, {}),
 }
 KINDS = {"no-credits-400": "NoCredits", "key-403": "KeyRefused"}
 
@@ -236,9 +237,7 @@ async def test_three_jobs_at_most_are_bought_for_one_key(emulator, open_studio, 
     assert len(vendors.charges) == MOST_JOBS
 
 
-async def test_refused_submissions_do_not_count_as_jobs(
-    emulator, open_studio, ask, obtain, wire
-):
+async def test_refused_submissions_do_not_count_as_jobs(emulator, open_studio, ask, obtain, wire):
     vendors = emulator()
     wire.script = [no(429, "Too many requests")] * 5
     request = await ask(open_studio(vendors))

@@ -63,7 +63,7 @@ async def test_claim_met_is_waited_out_by_a_whole_window_and_more(
     with pytest.raises(errors.SubmissionUnknown):
         await obtain(studio, request)
     waited = hurry.ahead - begin
-    assert 4 + 30 <= waited <= 4 + 30 + 2.5  # its own window, then 30 s
+    assert 4 + 30 - 0.01 <= waited <= 4 + 30 + 2.5  # its own window, then 30 s
     assert vendors.requests == []
 
 
@@ -79,9 +79,7 @@ async def test_old_claim_is_waited_out_too_since_no_clock_but_ones_own_counts(
     assert hurry.ahead >= 4
 
 
-async def test_claim_settled_while_it_is_waited_for_is_resumed(
-    emulator, open_studio, ask, obtain
-):
+async def test_claim_settled_while_it_is_waited_for_is_resumed(emulator, open_studio, ask, obtain):
     vendors = emulator()
     request = await ask(open_studio(vendors))
     owner = open_studio(vendors)

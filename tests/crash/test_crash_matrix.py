@@ -8,15 +8,14 @@ that can't tell.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.crash.conftest import Zygote
 
 from prefect_videogen.emulator import Emulator
 
@@ -29,13 +28,12 @@ class Crasher:
     """Runs orders in children of a zygote, against one emulator and one media store."""
 
     vendors: Emulator
-    zygote: subprocess.Popen[str]
+    zygote: Zygote
     folder: Path
     store: str
     options: dict[str, Any]
     served_at: str
     still: str
-    table: list[str] = field(default_factory=list)
 
     def run(self, name: str, model: str, **more: Any) -> tuple[int, dict[str, Any]]:
         """Run one order; gives the exit code and what the child wrote."""
@@ -55,11 +53,7 @@ class Crasher:
             "result": str(result),
             **more,
         }
-        assert self.zygote.stdin
-        assert self.zygote.stdout
-        self.zygote.stdin.write(json.dumps(order) + "\n")
-        self.zygote.stdin.flush()
-        code = json.loads(self.zygote.stdout.readline())["code"]
+        (code,) = self.zygote.work(order)
         if code == KILLED:
             return code, {"place": said.read_text()}
         return code, json.loads(result.read_text())
@@ -67,19 +61,6 @@ class Crasher:
     def accepted(self, name: str) -> int:
         """How many submissions the emulator accepted for one clip."""
         return sum(charge.params["prompt"] == name for charge in self.vendors.charges)
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("zygote.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield process
-        assert process.stdin
-        process.stdin.close()
 
 
 @pytest.fixture(params=["disk", "s3"])

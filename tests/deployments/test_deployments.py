@@ -11,7 +11,13 @@ from ruamel.yaml import YAML
 from prefect_videogen.deployments.serve import deployments
 
 ROOT = Path(__file__).parents[2]
-FLOWS = {"generate-clip", "generate-chain", "generate-keyframes", "generate-storyboard"}
+FLOWS = {
+    "collect-results",
+    "generate-clip",
+    "generate-chain",
+    "generate-keyframes",
+    "generate-storyboard",
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +37,12 @@ def test_shipped_schedules_are_inactive(shipped):
     assert not any(schedule["active"] for schedule in schedules)
 
 
-async def test_serving_offers_every_flow_without_a_schedule():
+async def test_serving_offers_every_flow_without_an_active_schedule():
     offered = await deployments()
     assert {deployment.flow_name for deployment in offered} == FLOWS
-    assert not any(deployment.schedules for deployment in offered)
+    schedules = {d.flow_name: d.schedules for d in offered if d.schedules}
+    assert set(schedules) == {"collect-results"}
+    assert not any(s.active for found in schedules.values() for s in found)
     assert all(str(d.entrypoint).startswith("prefect_videogen.flows.") for d in offered)
 
 

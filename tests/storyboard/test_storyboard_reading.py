@@ -89,7 +89,9 @@ def test_json_that_is_no_yaml_is_read_too():
 
 
 def test_json_of_a_board_that_yaml_can_not_read_is_bounded_in_depth():
-    assert refusal_of('{"a\x7f": ' + "[" * 50 + "]" * 50 + "}").problem == "is too deep or too large"
+    assert (
+        refusal_of('{"a\x7f": ' + "[" * 50 + "]" * 50 + "}").problem == "is too deep or too large"
+    )
 
 
 @pytest.mark.parametrize("name", ["deep-field.yaml", "new.yaml"])
@@ -288,7 +290,9 @@ def test_all_mistakes_of_form_come_out_at_once_in_the_order_of_the_file():
     assert [shot.id for shot in reading.board.shots] == ["a", "b"]
 
 
-@pytest.mark.parametrize("text", ["- a", "[1, 2]", "just words", "5", "!!python/object:os.system x"])
+@pytest.mark.parametrize(
+    "text", ["- a", "[1, 2]", "just words", "5", "!!python/object:os.system x"]
+)
 def test_text_that_is_no_mapping_is_refused(text):
     assert str(refusal_of(text)) == (
         "storyboard (line 1): file: is not a mapping; begin with `title:` and `shots:`"
@@ -320,7 +324,7 @@ def test_text_with_control_characters_is_refused():
 @pytest.mark.parametrize(
     "text",
     [
-        "[" * 2_000,
+        "[" * 1_100,
         '{"a":' * 2_000 + "1" + "}" * 2_000,
         "&a [*a]",
         "a: &a {<<: *a}",
@@ -354,13 +358,13 @@ def test_line_is_known_by_id_number_and_for_top_fields():
 def read_or_refuse(text: str) -> None:
     try:
         reading = read_storyboard(text)
+        faults = reading.faults
     except StoryboardError as error:
-        assert error.faults
-    else:
-        for fault in reading.faults:
-            assert fault.problem
-            assert fault.remedy
-            str(fault).encode()
+        faults = list(error.faults) or pytest.fail("refused for nothing")
+    for fault in faults:
+        assert fault.problem
+        assert fault.remedy
+        str(fault).encode()
 
 
 @given(st.text(max_size=300))
@@ -373,7 +377,9 @@ def test_any_text_of_punctuation_is_read_or_refused(text):
     read_or_refuse(text)
 
 
-NAMES = st.sampled_from([*Storyboard.model_fields, *Shot.model_fields, "path", "scale", "mode", "x"])
+NAMES = st.sampled_from(
+    [*Storyboard.model_fields, *Shot.model_fields, "path", "scale", "mode", "x"]
+)
 PLAIN: st.SearchStrategy[Any] = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 )

@@ -124,8 +124,10 @@ def test_override_that_stands_nowhere_is_a_fault():
     board = Storyboard(variables={"city": "Oslo"}, shots=[Shot(prompt="x")])
     _, faults = fill_variables(board, {"citty": "Bergen"}, SCHEDULED)
     assert [str(fault) for fault in faults] == [
-        "storyboard: variables = citty: is set but stands nowhere in the storyboard; "
-        "check its spelling"
+        (
+            "storyboard: variables = citty: is set but stands nowhere in the storyboard; "
+            "check its spelling"
+        )
     ]
 
 

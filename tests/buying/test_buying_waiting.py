@@ -1,0 +1,138 @@
+"""Waiting for a bought job over real HTTP, and the limits that all of a process keeps to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from prefect_videogen import errors
+from prefect_videogen.buying import Buyer, wait_for
+from prefect_videogen.fetching import fetch_clip
+
+EVOLINK = "wan2.5-image-to-video"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "unknown-status",
+        "status-backwards",
+        "not-found-at-first",
+        "success-without-url",
+        "refuse-503",
+        "malformed-json",
+        "foreign-json",
+        "html-instead",
+        "drop-after-accept",
+        "throttle",
+        "envelope-error",
+    ],
+)
+@pytest.mark.parametrize("vendor", ["apixo", "evolink"])
+async def test_troubled_status_query_is_waited_out(
+    emulator, open_studio, ask, obtain, stills, vendor, fault
+):
+    vendors = emulator()
+    vendors.faults.add(fault, at="status", times=2)
+    picture = {"model": EVOLINK, "first_frame": stills["sky"]} if vendor == "evolink" else {}
+    request = await ask(open_studio(vendors), **picture)
+    clip = await obtain(open_studio(vendors), request)
+    assert (clip.how, clip.attempt) == ("bought", 1)
+    assert len(vendors.charges) == 1
+
+
+async def test_unknown_word_is_logged_once(emulator, open_studio, ask, obtain, caplog):
+    vendors = emulator()
+    vendors.faults.add("unknown-status", times=4, word="reviewing")
+    with caplog.at_level(logging.INFO, "prefect_videogen"):
+        await obtain(open_studio(vendors), await ask(open_studio(vendors)))
+    told = [line for line in caplog.messages if "unknown" in line and "reviewing" in line]
+    assert len(told) == 1
+
+
+async def test_job_that_hangs_ends_at_the_deadline_and_stays_resumable(
+    emulator, open_studio, ask, hurry
+):
+    vendors = emulator(speed=1)
+    vendors.faults.add("job-hangs")
+    studio = open_studio(vendors, time=hurry)
+    request = await ask(studio)
+    async with studio:
+        job = await Buyer(studio, request).buy()
+        with pytest.raises(errors.WaitTimeout) as caught:
+            await wait_for(studio, job)
+        assert (caught.value.job_id, caught.value.shot) == (job.job_id, "kite")
+        again = await Buyer(studio, request).buy()
+    assert (again.how, again.job_id) == ("resumed", job.job_id)
+    assert 1700 <= hurry.ahead <= 1900
+    assert len(vendors.charges) == 1
+
+
+async def test_wrong_key_while_waiting_leaves_the_job_resumable(emulator, open_studio, ask, obtain):
+    vendors = emulator()
+    request = await ask(open_studio(vendors))
+    vendors.faults.add("key-refused-403", at="status")
+    with pytest.raises(errors.KeyRefused):
+        await obtain(open_studio(vendors), request)
+    clip = await obtain(open_studio(vendors), request)
+    assert (clip.how, clip.attempt) == ("resumed", 1)
+    assert len(vendors.charges) == 1
+
+
+async def test_job_the_vendor_forgot_is_not_bought_again(emulator, open_studio, ask, obtain, hurry):
+    vendors = emulator()
+    studio = open_studio(vendors, time=hurry)
+    request = await ask(studio)
+    async with studio:
+        await Buyer(studio, request).buy()
+    hurry.ahead += 60
+    vendors.faults.add("not-found-at-first", times=1)
+    with pytest.raises(errors.JobNotFound):
+        await obtain(open_studio(vendors, time=hurry), request)
+    assert (await obtain(open_studio(vendors, time=hurry), request)).how == "resumed"
+    assert len(vendors.charges) == 1
+
+
+async def test_more_shots_than_slots_never_meet_the_vendors_limit(
+    emulator, open_studio, ask, obtain
+):
+    vendors = emulator(speed=600)
+    settings = {"model": "vidu-q3", "seconds": 1}
+    requests = [
+        await ask(open_studio(vendors), take=str(take), **settings) for take in range(1, 15)
+    ]
+    async with open_studio(vendors) as one, open_studio(vendors) as other:
+
+        async def run(number, request):
+            studio = (one, other)[number % 2]
+            job = await wait_for(studio, await Buyer(studio, request).buy())
+            return await fetch_clip(studio, job)
+
+        await asyncio.gather(*(run(*pair) for pair in enumerate(requests)))
+    assert len(vendors.charges) == 14
+    assert 2 <= vendors.peak_running("vidu-q3") <= 10
+    assert vendors.requests_per_minute("vidu-q3") <= 60
+    assert 429 not in {seen.status for seen in vendors.requests}
+
+
+async def test_failed_purchase_and_failed_wait_give_their_slot_back(
+    emulator, open_studio, ask, obtain, wire
+):
+    vendors = emulator()
+    settings = {"model": "vidu-q3", "seconds": 1}
+    async with open_studio(vendors, transport=wire) as studio:
+        for take in range(1, 12):
+            request = await ask(studio, take=str(take), prompt="a kite [violation]", **settings)
+            job = await Buyer(studio, request).buy()
+            with pytest.raises(errors.ContentRefused):
+                await wait_for(studio, job)
+        for take in range(12, 24):
+            request = await ask(studio, take=str(take), **settings)
+            wire.script = [(402, {"code": 402, "message": "Insufficient credits", "data": None})]
+            with pytest.raises(errors.NoCredits):
+                await Buyer(studio, request).buy()
+        request = await ask(studio, take="99", **settings)
+        async with asyncio.timeout(10):
+            await wait_for(studio, await Buyer(studio, request).buy())

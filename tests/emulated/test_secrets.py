@@ -1,0 +1,148 @@
+"""The key is in no database, log, artifact, result, record or film: searched for byte by byte."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_HOME
+
+from prefect_videogen import Shot, Storyboard, generate_clip, generate_storyboard
+from prefect_videogen.errors import FilmIncomplete, VideoGenError
+
+KEY = "sk-videogen-Xyzzy-7f3a9c5e1b2d4860"
+EMULATOR = {"api_key": KEY}
+
+
+def spellings(key: str) -> list[bytes]:
+    """Ways in which a key may lie in a file; Base64 at any of its three offsets."""
+    plain = key.encode()
+    coded = [
+        base64.b64encode(b"x" * shift + plain)[shift and 4 : -4].rstrip(b"=") for shift in range(3)
+    ]
+    return [plain, plain.hex().encode(), *coded]
+
+
+def files_with(key: str, *folders: Path) -> list[str]:
+    """Names of all files that hold the key."""
+    found = []
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.is_file() and any(word in path.read_bytes() for word in spellings(key)):
+                found.append(str(path))
+    return found
+
+
+def test_the_search_finds_what_it_looks_for(tmp_path):
+    for number in range(3):
+        data = b"x" * number + b'{"key": "' + KEY.encode() + b'"}'
+        (tmp_path / str(number)).write_bytes(base64.b64encode(data))
+    (tmp_path / "plain").write_text(f"Bearer {KEY}")
+    assert len(files_with(KEY, tmp_path)) == 4
+
+
+async def settle(database: Path) -> None:
+    """Wait until logs and events of the runs have reached the database."""
+    await asyncio.to_thread(lambda: asyncio.run(_drain()))
+    sizes: list[int] = []
+    while len(sizes) < 3 or len(set(sizes[-3:])) > 1:
+        sizes.append(sum(path.stat().st_size for path in database.parent.iterdir()))
+        await asyncio.sleep(0.3)
+
+
+async def _drain() -> None:
+    for drained in (APILogWorker.instance().drain(), EventsWorker.drain_all()):
+        if drained is not None:
+            await drained
+
+
+async def test_key_is_nowhere_after_a_film_a_gap_and_failures(
+    stage, stills, prefect_server, caplog, capfd, monkeypatch
+):
+    for name in ("", "prefect", "httpx", "httpcore", "prefect_videogen"):
+        caplog.set_level(logging.DEBUG, name)
+
+    board = Storyboard(
+        title="No secrets",
+        model="wan-2-5",
+        shots=[
+            Shot(id="a", prompt="One", first_frame=stills["sky"]),
+            Shot(id="b", prompt="Two", first_frame="previous"),
+            Shot(id="c", prompt="Three", model="wan2.5-image-to-video", first_frame=stills["sea"]),
+        ],
+    )
+    film = await generate_storyboard(storyboard=board, studio="env")
+    assert film.complete
+    await generate_storyboard(storyboard=board, studio="env", plan_only=True)
+    board.shots[1].prompt = "Two [violation]"
+    with pytest.raises(FilmIncomplete) as gap:
+        await generate_storyboard(storyboard=board, studio="env")
+    failures: list[VideoGenError] = [gap.value]
+    for fault, prompt in (
+        ("drop-after-accept", "Lost"),
+        ("key-refused-403", "Refused"),
+        ("html-instead", "Foreign"),
+    ):
+        stage.emulator.faults.add(fault, at="submit")
+        with pytest.raises(VideoGenError) as caught:
+            await generate_clip(prompt=prompt, model="wan-2-5", studio="env")
+        failures.append(caught.value)
+    # A wrong key shall not be told either.
+    monkeypatch.setenv("VIDEOGEN_APIXO_API_KEY", f"{KEY}-wrong")
+    with pytest.raises(VideoGenError) as caught:
+        await generate_clip(prompt="Wrong key", model="wan-2-5", studio="env")
+    failures.append(caught.value)
+    await settle(prefect_server)
+
+    # It was really used, and the places that are searched are really written.
+    assert len(stage.charges) >= 5
+    database = prefect_server.parent
+    for written in (b"No secrets", b"accepted it as job", b"To buy: "):
+        assert any(written in path.read_bytes() for path in database.iterdir()), written
+    assert list((Path(PREFECT_HOME.value()) / "storage").iterdir())
+
+    assert files_with(KEY, database, stage.media, Path(PREFECT_HOME.value())) == []
+    said = caplog.text + "".join(capfd.readouterr())
+    assert "accepted it as job" in said
+    assert KEY not in said
+    assert "Bearer" not in said
+    for error in failures:
+        assert KEY not in f"{error!s} {error!r} {error.__dict__!r} {error.__cause__!r}"
+        assert KEY not in repr(error.__context__)
+
+
+async def test_key_is_in_no_artifact_log_parameter_or_state_of_the_api(stage):
+    await generate_clip(prompt="Told to the API", model="wan-2-5", studio="env")
+    async with get_client() as client:
+        artifacts = await client.read_artifacts()
+        runs = await client.read_flow_runs()
+        logs = await client.read_logs(limit=200)
+        states = [run.model_dump_json() for run in runs]
+        variables = await client.read_variables()
+    text = json.dumps(
+        [
+            [artifact.model_dump_json() for artifact in artifacts],
+            states,
+            [line.message for line in logs],
+            [variable.model_dump_json() for variable in variables],
+        ]
+    )
+    assert artifacts
+    assert logs
+    assert KEY not in text
+
+
+async def test_records_hold_the_exact_body_and_no_header(stage):
+    clip = await generate_clip(prompt="What was sent", model="wan-2-5", studio="env")
+    texts = [path.read_text() for path in stage.media.glob("clips/**/*.json")]
+    assert any("What was sent" in text for text in texts)
+    assert not [text for text in texts if "Bearer " in text or "authorization" in text.lower()]
+    claimed = json.loads((stage.media / f"clips/{clip.key}/1/1-claimed.json").read_text())
+    assert json.loads(claimed["body"]) == stage.emulator.job(clip.job_id).body

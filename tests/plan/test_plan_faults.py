@@ -1,0 +1,143 @@
+"""All faults of a board at once, each with its shot, field, value and what would do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prefect_videogen.errors import Fault, StoryboardError
+from prefect_videogen.plan import Unreadable
+
+TEN = Path(__file__).parents[1] / "cli" / "data" / "ten-mistakes.yaml"
+
+
+def test_ten_mistakes_are_ten_faults_with_all_that_is_needed(plan_of):
+    gone = Unreadable("can't be read: No such file or directory", "check the path or address")
+    made = plan_of(TEN.read_text(encoding="utf-8"), stills={"gone.png": gone})
+    assert {(fault.shot, fault.field, fault.value) for fault in made.faults} == {
+        ("word", "duration", ""),
+        ("length", "seconds", "7"),
+        ("frames", "last_frame", "still.png"),
+        ("tier", "tier", ""),
+        ("gone", "first_frame", "gone.png"),
+        ("model", "model", "vidu-3"),
+        ("name", "prompt", "{cty}"),
+        ("option", "options.movement", "wild"),
+        ("shape", "aspect_ratio", "9:16"),
+        ("chain", "first_frame", "shot:dawn"),
+    }
+    assert len(made.faults) == 10
+    remedies = {fault.shot: fault.remedy for fault in made.faults}
+    assert remedies["word"] == "`duration` is `seconds` here"
+    assert remedies["length"] == "use 5 or 10"
+    assert "set `tier: pro`" in remedies["tier"]
+    assert remedies["model"] == "did you mean `vidu-q3`?"
+    assert remedies["name"] == "did you mean {city}?"
+    assert remedies["option"] == "use auto, small, medium or large"
+    assert all(fault.problem and fault.remedy for fault in made.faults)
+
+
+def test_plan_with_faults_can_not_be_run(plan_of):
+    made = plan_of(TEN.read_text(encoding="utf-8"))
+    with pytest.raises(StoryboardError) as caught:
+        made.check("ten.yaml")
+    assert caught.value.faults == made.faults
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"ten.yaml has {len(made.faults)} faults:"
+    assert len(lines) == 1 + len(made.faults)
+    assert caught.value.billed == "no"
+
+
+def test_plan_of_what_is_right_stays_beside_the_faults(plan_of):
+    made = plan_of("model: vidu-q3\nshots: [{id: a, prompt: x}, {id: b}]")
+    assert made.clip("a").key
+    assert [fault.shot for fault in made.faults] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "storyboard: shots: is empty; add at least one shot with a prompt"),
+        (
+            "shots: [{id: a, prompt: x}]",
+            (
+                "shot a: model: is not set; set it on the shot or at the top, to one of kling-2-1, "
+                "ltx-2-19b, vidu-q3, wan-2-5, wan2.5-image-to-video"
+            ),
+        ),
+        (
+            "model: sora\nshots: [{id: a, prompt: x}]",
+            (
+                "shot a: model = sora: is not a known model; use one of kling-2-1, ltx-2-19b, "
+                "vidu-q3, wan-2-5, wan2.5-image-to-video"
+            ),
+        ),
+        (
+            "model: vidu-q3\nshots: [{id: a, prompt: x}, {id: a, prompt: y}]",
+            "shot a: id = a: names 2 shots; give each its own id",
+        ),
+        *[
+            (
+                f"model: vidu-q3\nshots: [{{id: '{name}', prompt: x}}]",
+                (
+                    f"shot {name}: id = {name}: is not a short name; use lower case letters, "
+                    "digits, - and _, 63 at most"
+                ),
+            )
+            for name in ("Night", "a/b", "-a", "a b", "ä", "a" * 64)
+        ],
+    ],
+)
+def test_board_that_can_not_be_planned_says_why(faults_of, text, fault):
+    assert faults_of(text) == [fault]
+
+
+def test_shot_without_an_id_has_its_number(planned):
+    made = planned("model: vidu-q3\nshots: [{prompt: x}, {id: b, prompt: x}, {prompt: x}]")
+    assert [clip.id for clip in made.clips] == ["01", "b", "03"]
+
+
+def test_field_that_reading_refused_has_no_second_fault(plan_of):
+    made = plan_of(
+        """
+        model: vidu-q3
+        shots:
+          - {id: a, prompt: [x]}
+          - {id: b, prompt: x, options: 5}
+          - {id: c, prompt: x, first_frame: 7}
+        """
+    )
+    assert [(fault.shot, fault.field) for fault in made.faults] == [
+        ("a", "prompt"),
+        ("b", "options"),
+        ("c", "first_frame"),
+    ]
+
+
+def test_long_value_is_shortened_in_a_fault(plan_of):
+    made = plan_of(f"model: wan-2-5\nshots: [{{id: a, prompt: {'p' * 900}}}]")
+    (fault,) = made.faults
+    assert len(fault.value) == 60
+    assert fault.value.endswith("...")
+
+
+def test_fault_is_one_line_with_place_value_problem_and_remedy():
+    whole = Fault("a", "seconds", "7", "is not allowed here", "use 5 or 10", 12)
+    assert str(whole) == "shot a (line 12): seconds = 7: is not allowed here; use 5 or 10"
+    bare = Fault("", "shots", "", "is empty", "add one")
+    assert str(bare) == "storyboard: shots: is empty; add one"
+
+
+@pytest.mark.parametrize(
+    ("title", "slug"),
+    [
+        ("From the pad to the deep field", "from-the-pad-to-the-deep-field"),
+        ("  ", "film"),
+        ("Ö/../x", "x"),
+        ("a" * 90, "a" * 60),
+        ("2026-01-05", "2026-01-05"),
+    ],
+)
+def test_title_names_the_films_folder(planned, title, slug):
+    assert planned(f"title: '{title}'\nmodel: vidu-q3\nshots: [{{prompt: x}}]").slug == slug
