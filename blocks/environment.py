@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -67,19 +68,37 @@ def studio_from_environment(environment: Mapping[str, str]) -> Studio:
         evolink=evolink,
         callbacks=callbacks,
         prices=_prices(get("VIDEOGEN_PRICES", "")),
+        allow_unpriced=_flag("VIDEOGEN_ALLOW_UNPRICED", get("VIDEOGEN_ALLOW_UNPRICED", "")),
+        limit_per_run=_limit("VIDEOGEN_LIMIT_PER_RUN", get("VIDEOGEN_LIMIT_PER_RUN", "")),
+        limit_per_month=_limit("VIDEOGEN_LIMIT_PER_MONTH", get("VIDEOGEN_LIMIT_PER_MONTH", "")),
     )
 
 
 def _sandbox(value: str) -> Sandbox:
-    word = value.strip().lower()
-    if word in {"", "auto"}:
+    if value.strip().lower() in {"", "auto"}:
         return "auto"
+    return "yes" if _flag("VIDEOGEN_SANDBOX", value) else "no"
+
+
+def _flag(name: str, value: str) -> bool:
+    word = value.strip().lower()
     if word in {"1", "true", "yes", "on"}:
-        return "yes"
-    if word in {"0", "false", "no", "off"}:
-        return "no"
-    message = f"VIDEOGEN_SANDBOX is {value!r}"
+        return True
+    if word in {"", "0", "false", "no", "off"}:
+        return False
+    message = f"{name} is {value!r}"
     raise StudioError(message, next_step="Use true or false, or leave it unset.")
+
+
+def _limit(name: str, value: str) -> float:
+    try:
+        limit = float(value or 0)
+    except ValueError:
+        limit = -1
+    if not (math.isfinite(limit) and limit >= 0):
+        message = f"{name} is {value!r}"
+        raise StudioError(message, next_step="Use an amount of money, or leave it unset.")
+    return limit
 
 
 def _speed(value: str) -> float:

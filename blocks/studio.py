@@ -5,14 +5,10 @@ Saved under a name that flows take as a parameter, so that no key ever is one.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
+from decimal import Decimal
 
 from prefect.blocks.core import Block
 from pydantic import Field
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from prefect_videogen.blocks.callbacks import CallbackEndpoint
 from prefect_videogen.blocks.credentials import (
@@ -22,14 +18,13 @@ from prefect_videogen.blocks.credentials import (
     EvolinkCredentials,
 )
 from prefect_videogen.blocks.media import MediaStore
-from prefect_videogen.capabilities import MODELS, Model, parse_models
 from prefect_videogen.errors import StudioError
 from prefect_videogen.plan import Price
-from prefect_videogen.studio import OpenStudio
+from prefect_videogen.studio import OpenStudio, known_models
 
 
 class Studio(Block):
-    """Where and with whom films are made: credentials, media store and prices.
+    """Where and with whom films are made: credentials, media store, prices and limits.
 
     Example:
         ```python
@@ -52,6 +47,19 @@ class Studio(Block):
         default_factory=list,
         description="What the vendors charge; the first entry that matches counts.",
     )
+    allow_unpriced: bool = Field(
+        default=False,
+        description="Whether shots without a price may be bought although a limit is set.",
+    )
+    limit_per_run: float = Field(
+        0, ge=0, allow_inf_nan=False, description="Most money for one run; 0 is no limit."
+    )
+    limit_per_month: float = Field(
+        0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Most money for all runs scheduled in one month (UTC); 0 is no limit.",
+    )
 
     def open(self, *, name: str = "default", run: str = "") -> OpenStudio:
         """Open the studio for use; enter it with `async with`.
@@ -72,23 +80,9 @@ class Studio(Block):
             accounts={account.vendor: account for account in accounts},
             store=self.media.open(),
             prices=tuple(self.prices),
+            allow_unpriced=self.allow_unpriced,
+            limit_per_run=Decimal(str(self.limit_per_run)),
+            limit_per_month=Decimal(str(self.limit_per_month)),
             models=known_models(),
             run=run,
         )
-
-
-def known_models() -> Mapping[str, Model]:
-    """The built-in models and those of the file that `VIDEOGEN_MODELS` names.
-
-    Raises:
-        StudioError: If the file can't be read or an entry is wrong.
-    """
-    path = os.environ.get("VIDEOGEN_MODELS", "")
-    if not path:
-        return MODELS
-    try:
-        data = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, YAMLError, UnicodeDecodeError) as error:
-        message = f"VIDEOGEN_MODELS names {path}, which can't be read: {type(error).__name__}"
-        raise StudioError(message, next_step="Correct the path or the file.") from None
-    return parse_models(data, source=path)

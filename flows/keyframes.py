@@ -8,6 +8,7 @@ from prefect_videogen.buying import OnExpired, OnUnknown
 from prefect_videogen.errors import Fault, StoryboardError
 from prefect_videogen.filming import Film
 from prefect_videogen.flows.clip import Tier
+from prefect_videogen.flows.hooks import tell_open_jobs
 from prefect_videogen.flows.making import RunOptions, Wait, make
 from prefect_videogen.flows.twins import sync_twin
 from prefect_videogen.plan import Plan
@@ -15,7 +16,13 @@ from prefect_videogen.storyboard import Shot, Storyboard
 from prefect_videogen.survey import Board
 
 
-@flow(name="generate-keyframes", persist_result=True, result_serializer="json")
+@flow(
+    name="generate-keyframes",
+    persist_result=True,
+    result_serializer="json",
+    on_cancellation=[tell_open_jobs],
+    on_crashed=[tell_open_jobs],
+)
 async def generate_keyframes(
     pictures: list[str] = [],  # noqa: B006 - the form needs a plain default, never changed
     prompts: list[str] = [],  # noqa: B006 - the form needs a plain default, never changed
@@ -48,8 +55,9 @@ async def generate_keyframes(
         studio: Name of the studio; `env` is made from the environment.
         plan_only: Publish the plan as an artifact and buy nothing.
         wait: How to wait for jobs; `auto` or `poll` in this version.
-        budget: Most money to spend; not in this version.
-        budget_name: Name the budget is kept under; not in this version.
+        budget: Most money to spend, in the currency of the studio's prices; 0 is no limit.
+        budget_name: Name the budget is kept under, with all runs of that name; by default the
+            film's.
         max_new_clips: Most clips to buy; 0 is no limit.
         on_unknown: `stop`, or `resubmit` a purchase whose outcome is unknown.
         on_expired: `stop`, or `rebuy` a clip that was bought but has expired.
@@ -59,6 +67,7 @@ async def generate_keyframes(
 
     Raises:
         StoryboardError: With all faults, before anything is spent.
+        BudgetExceeded: If more would have to be bought or spent than allowed; nothing is bought.
         FilmIncomplete: If shots are missing; carries the result.
         StudioError: If the studio is missing or wrong.
     """

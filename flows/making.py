@@ -18,18 +18,36 @@ from typing import Any, Literal
 from prefect.runtime import flow_run
 
 from prefect_videogen.blocks import opened
-from prefect_videogen.buying import MOST_JOBS, ClipRequest, OnExpired, OnUnknown, PictureInput
+from prefect_videogen.buying import (
+    MOST_JOBS,
+    ClipRequest,
+    Job,
+    OnExpired,
+    OnUnknown,
+    PictureInput,
+)
 from prefect_videogen.errors import (
     BudgetExceeded,
     JobFailed,
     Refused,
     StudioError,
+    SubmissionUnknown,
+    VendorError,
     VideoGenError,
 )
 from prefect_videogen.fetching import Clip
 from prefect_videogen.filming import Film, Missing, deliver, finish, parts_of
 from prefect_videogen.plan import Plan, PlannedClip
 from prefect_videogen.progress import tell
+from prefect_videogen.spending import (
+    Allowance,
+    Cap,
+    Forecast,
+    RunMoney,
+    Spending,
+    budgets_of,
+    forecast,
+)
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.survey import Board, Survey, survey
 from prefect_videogen.tasks import download, report, stitch, submit, wait
@@ -76,9 +94,6 @@ class RunOptions:
         if self.wait in {"callback", "suspend"}:
             message = f"wait = {self.wait} is not in this version"
             raise StudioError(message, next_step="Use wait = auto or poll.")
-        if self.budget or self.budget_name:
-            message = "budgets in money are not in this version"
-            raise StudioError(message, next_step="Use max_new_clips to cap purchases.")
         if self.max_new_clips < 0:
             message = f"max_new_clips = {self.max_new_clips} is below 0"
             raise StudioError(message, next_step="Use 0 for no limit.")
@@ -96,7 +111,7 @@ async def make(board: Board, options: RunOptions) -> Film | Plan:
 
     Raises:
         StoryboardError: With all faults, before anything is spent.
-        BudgetExceeded: If more would have to be bought than allowed; nothing is bought.
+        BudgetExceeded: If more would have to be bought or spent than allowed; nothing is bought.
         FilmIncomplete: If shots are missing and the storyboard does not allow it.
         StudioError: If the studio is missing or wrong.
     """
@@ -116,10 +131,11 @@ async def make_clip(board: Board, options: RunOptions) -> Clip | Plan:
 
     Raises:
         StoryboardError: With all faults, before anything is spent.
+        BudgetExceeded: If it would have to be bought, and a limit is in the way.
         VideoGenError: What went wrong with the clip.
     """
     async with _making(board, options) as making:
-        return making if isinstance(making, Plan) else await making.clip(making.plan.clips[0], {})
+        return making if isinstance(making, Plan) else await making.only_clip()
 
 
 @asynccontextmanager
@@ -139,8 +155,22 @@ async def _making(board: Board, options: RunOptions) -> AsyncIterator[Plan | _Ma
             await report(plan)
             yield plan
             return
-        check_cap(plan, options.max_new_clips)
-        yield _Making(studio, surveyed, options)
+        scheduled = scheduled_start()
+        budgets = budgets_of(
+            studio,
+            amount=options.budget,
+            name=options.budget_name,
+            slug=plan.slug,
+            scheduled=scheduled,
+        )
+        stills = {name: still.picture.sha256 for name, still in surveyed.stills.items()}
+        ahead = await forecast(
+            studio, plan, stills, on_unknown=options.on_unknown, on_expired=options.on_expired
+        )
+        check_cap(ahead, options.max_new_clips)
+        spending = Spending(studio, budgets, ahead)
+        await spending.begin()
+        yield _Making(studio, surveyed, options, spending)
 
 
 def scheduled_start() -> datetime:
@@ -148,22 +178,27 @@ def scheduled_start() -> datetime:
     return flow_run.get_scheduled_start_time()
 
 
-def check_cap(plan: Plan, most: int) -> None:
-    """Refuse a plan that buys more clips than allowed; 0 allows all.
+def check_cap(ahead: Forecast, most: int) -> None:
+    """Refuse to buy more clips than allowed; 0 allows all.
 
     Raises:
         BudgetExceeded: Before anything is bought.
     """
-    if most and len(plan.to_buy) > most:
-        message = f"{len(plan.to_buy)} clips would have to be bought, max_new_clips is {most}"
+    count = len(ahead.purchases)
+    if most and count > most:
+        message = f"{count} clips would have to be bought, max_new_clips is {most}"
         raise BudgetExceeded(message, next_step="Nothing was bought. Raise it or drop shots.")
 
 
 class _Making:
     """One run of one plan: the clips as they come, and what is missing."""
 
-    def __init__(self, studio: OpenStudio, surveyed: Survey, options: RunOptions) -> None:
+    def __init__(
+        self, studio: OpenStudio, surveyed: Survey, options: RunOptions, spending: Spending
+    ) -> None:
         self.studio = studio
+        self.spending = spending
+        self.cap = Cap(options.max_new_clips, len(spending.forecast.purchases))
         self.plan = surveyed.plan
         self.stills = surveyed.stills
         self.options = options
@@ -184,9 +219,22 @@ class _Making:
             raise
         clips = {name: result for name, result in results.items() if isinstance(result, Clip)}
         missing = [result for result in results.values() if isinstance(result, Missing)]
-        return await self._film(clips, missing)
+        money = await self.spending.end(clips.values())
+        return await self._film(clips, missing, money)
 
-    async def _film(self, clips: dict[str, Clip], missing: list[Missing]) -> Film:
+    async def only_clip(self) -> Clip:
+        """The one clip of a plan with one shot."""
+        try:
+            clip = await self.clip(self.plan.clips[0], {})
+        except Exception:
+            await self.spending.end([])
+            raise
+        await self.spending.end([clip])
+        return clip
+
+    async def _film(
+        self, clips: dict[str, Clip], missing: list[Missing], money: RunMoney | None
+    ) -> Film:
         plan = self.plan
         in_film = {clip.id for clip in plan.clips if clip.in_film}
         film = Film(
@@ -210,6 +258,7 @@ class _Making:
                 "clips": tuple(found),
                 "bought": sum(clip.how == "bought" for clip in found),
                 "missing": tuple(missing),
+                "money": money,
             }
         )
         await report(film)
@@ -238,31 +287,53 @@ class _Making:
 
     async def clip(self, clip: PlannedClip, digests: Mapping[str, tuple[str, str]]) -> Clip:
         """The clip of the shot's model, or of the first fallback that does not refuse it."""
+        allowance = Allowance(self.cap, int(clip.id in self.spending.forecast.shots))
         *others, last = (clip, *clip.fallback)
         for option in others:
             try:
-                return await self._clip(self._request(option, digests))
+                return await self._clip(self._request(option, digests), allowance)
             except Refused as error:
                 logger.warning("Shot %s: %s refuses it: %s", clip.id, option.model, error.message)
-        return await self._clip(self._request(last, digests))
+                await self.spending.settle(option)  # its money may pay for the fallback
+        return await self._clip(self._request(last, digests), allowance)
 
-    async def _clip(self, request: ClipRequest) -> Clip:
+    async def _clip(self, request: ClipRequest, allowance: Allowance) -> Clip:
         """Submit, wait and download; a job that failed for a passing reason is bought again."""
         options = self.options
         for number in range(1, MOST_JOBS + 1):
-            job = await submit(
-                request,
-                options.studio,
-                on_unknown=options.on_unknown,
-                on_expired=options.on_expired,
-            )
+            job = await self._submit(request, allowance)
             try:
                 return await download(await wait(job, options.studio), options.studio)
-            except JobFailed as error:
-                if not error.transient or number == MOST_JOBS:
+            except VendorError as error:
+                if job.how == "bought" and error.billed == "no":
+                    allowance.give_back()
+                passing = isinstance(error, JobFailed) and error.transient
+                if not passing or number == MOST_JOBS:
                     raise
                 logger.warning("Shot %s: job %s: %s", job.shot, job.job_id, error.message)
         raise AssertionError  # the last round returns or raises
+
+    async def _submit(self, request: ClipRequest, allowance: Allowance) -> Job:
+        """Buy the clip within what the run may, or find the job that was bought before."""
+        allowed = allowance.take()
+        bought = True
+        try:
+            job = await submit(
+                request,
+                self.options.studio,
+                on_unknown=self.options.on_unknown,
+                on_expired=self.options.on_expired,
+                may_buy=allowed,
+                purse=self.spending.purse(request.clip, request.key),
+            )
+            bought = job.how == "bought"
+        except VideoGenError as error:
+            bought = isinstance(error, SubmissionUnknown)
+            raise
+        finally:
+            if allowed and not bought:
+                allowance.give_back()
+        return job
 
     def _request(self, clip: PlannedClip, digests: Mapping[str, tuple[str, str]]) -> ClipRequest:
         known = {name: (s.picture.sha256, s.path) for name, s in self.stills.items()}

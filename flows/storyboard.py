@@ -10,6 +10,7 @@ from prefect.states import Completed
 from prefect_videogen.buying import OnExpired, OnUnknown
 from prefect_videogen.errors import Fault, StoryboardError, StudioError
 from prefect_videogen.filming import Film
+from prefect_videogen.flows.hooks import tell_open_jobs
 from prefect_videogen.flows.making import RunOptions, Wait, make
 from prefect_videogen.flows.twins import sync_twin
 from prefect_videogen.plan import Plan
@@ -19,7 +20,13 @@ from prefect_videogen.survey import Board, load_board
 Review = Literal["none", "shots", "film"]
 
 
-@flow(name="generate-storyboard", persist_result=True, result_serializer="json")
+@flow(
+    name="generate-storyboard",
+    persist_result=True,
+    result_serializer="json",
+    on_cancellation=[tell_open_jobs],
+    on_crashed=[tell_open_jobs],
+)
 async def generate_storyboard(
     storyboard_file: str = "",
     storyboard: Storyboard = Storyboard(),  # noqa: B008 - the empty form, never changed
@@ -46,8 +53,9 @@ async def generate_storyboard(
         studio: Name of the studio; `env` is made from the environment.
         plan_only: Publish the plan as an artifact and buy nothing.
         wait: How to wait for jobs; `auto` or `poll` in this version.
-        budget: Most money to spend; not in this version.
-        budget_name: Name the budget is kept under; not in this version.
+        budget: Most money to spend, in the currency of the studio's prices; 0 is no limit.
+        budget_name: Name the budget is kept under, with all runs of that name; by default the
+            film's.
         max_new_clips: Most clips to buy; 0 is no limit.
         on_unknown: `stop`, or `resubmit` a purchase whose outcome is unknown.
         on_expired: `stop`, or `rebuy` a clip that was bought but has expired.
@@ -57,6 +65,7 @@ async def generate_storyboard(
 
     Raises:
         StoryboardError: With all faults, before anything is spent.
+        BudgetExceeded: If more would have to be bought or spent than allowed; nothing is bought.
         FilmIncomplete: If shots are missing; carries the result.
         StudioError: If the studio is missing or wrong.
     """

@@ -14,6 +14,7 @@ from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 
 from prefect_videogen.blocks import opened
+from prefect_videogen.budgets import Purse
 from prefect_videogen.buying import Buyer, ClipRequest, Job, OnExpired, OnUnknown, wait_for
 from prefect_videogen.fetching import Clip, fetch_clip
 from prefect_videogen.tasks.running import RETRY_DELAYS, may_pass
@@ -44,6 +45,8 @@ async def submit(
     *,
     on_unknown: OnUnknown = "stop",
     on_expired: OnExpired = "stop",
+    may_buy: bool = True,
+    purse: Purse | None = None,
 ) -> Job:
     """Buy a clip, or find the job that was bought before.
 
@@ -52,17 +55,27 @@ async def submit(
         studio: Name of the studio.
         on_unknown: What to do about an earlier submission whose outcome is unknown.
         on_expired: What to do about a bought clip whose result has expired.
+        may_buy: Whether a new purchase is allowed; an earlier one is gone on with in any case.
+        purse: What pays for a purchase, if a limit is set.
 
     Returns:
         The job: newly bought, resumed, or of a clip that is stored.
 
     Raises:
         VendorError: What the vendor said; `SubmissionUnknown` if nobody knows.
+        BudgetExceeded: If a purchase is needed that no limit leaves room for.
         RecordError: If the media store does not answer; nothing is bought then.
         StudioError: If the studio is missing or wrong.
     """
     async with opened(studio, run=flow_run.get_id() or "") as place:
-        buyer = Buyer(place, request, on_unknown=on_unknown, on_expired=on_expired)
+        buyer = Buyer(
+            place,
+            request,
+            on_unknown=on_unknown,
+            on_expired=on_expired,
+            may_buy=may_buy,
+            purse=purse,
+        )
         return await buyer.buy()
 
 

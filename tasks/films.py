@@ -10,10 +10,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
 from prefect_videogen.blocks import opened
+from prefect_videogen.collecting import Collected
 from prefect_videogen.filming import Film, FilmPart, make_film
 from prefect_videogen.plan import Plan
 from prefect_videogen.storyboard import FilmOptions
-from prefect_videogen.tasks.tables import film_table, plan_table
+from prefect_videogen.tasks.tables import collected_table, film_table, plan_table
 
 
 @task(name="stitch", task_run_name="stitch {slug}", cache_policy=NO_CACHE)
@@ -55,8 +56,8 @@ async def stitch(
 
 
 @task(name="report", cache_policy=NO_CACHE)
-async def report(result: Plan | Film) -> None:
-    """Leave a plan or a film's shots as a table in Prefect's UI.
+async def report(result: Plan | Film | Collected) -> None:
+    """Leave a plan, a film's shots or what was collected as a table in Prefect's UI.
 
     Args:
         result: What to report on.
@@ -64,6 +65,9 @@ async def report(result: Plan | Film) -> None:
     if isinstance(result, Plan):
         key, text = f"plan-{result.slug}", plan_table(result)
         description = f"Plan of {result.title or result.slug}"
+    elif isinstance(result, Collected):
+        key, text = "collect-results", collected_table(result)
+        description = "Jobs of runs that died"
     else:
         key, text = f"film-{result.slug}", film_table(result)
         description = f"Shots of {result.title or result.slug}"

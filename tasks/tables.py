@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from prefect_videogen.collecting import Collected, Found
 from prefect_videogen.filming import Film
 from prefect_videogen.plan import Plan
+from prefect_videogen.spending import money_lines
 
 
 def plan_table(plan: Plan) -> str:
@@ -60,7 +62,39 @@ def film_table(film: Film) -> str:
     made = f"`{film.path}`, {film.frames} frames, {film.seconds:.2f} s" if film.path else "not made"
     sandbox = "\n\nMade with sandbox clips." if film.sandbox else ""
     table = "\n".join(_table(head, rows))
-    return f"# {film.title or film.slug}\n\n{table}\n\nFilm: {made}.{sandbox}"
+    money = "".join(f"\n\n{_cell(line)}." for line in money_lines(film.money))
+    return f"# {film.title or film.slug}\n\n{table}\n\nFilm: {made}.{money}{sandbox}"
+
+
+def collected_table(collected: Collected) -> str:
+    """What was collected as Markdown: each job, what became of it, and what to do."""
+    rows = [
+        (
+            outcome,
+            entry.shot,
+            entry.model,
+            f"`{entry.job_id}`" if entry.job_id else "",
+            entry.billed,
+            f"`{entry.key[:12]}`",
+            f"`{entry.path}`" if entry.path else _cell(f"{entry.reason}. {entry.next_step}"),
+        )
+        for outcome, entries in _by_outcome(collected)
+        for entry in entries
+    ]
+    head = ("state", "shot", "model", "job", "billed", "key", "what")
+    other = f"\n\n{collected.elsewhere} more of other accounts." if collected.elsewhere else ""
+    return "# Collected\n\n" + "\n".join(_table(head, rows)) + other
+
+
+def _by_outcome(collected: Collected) -> list[tuple[str, tuple[Found, ...]]]:
+    return [
+        ("lost", collected.lost),
+        ("unknown", collected.unknown),
+        ("troubled", collected.troubled),
+        ("failed", collected.failed),
+        ("fetched", collected.fetched),
+        ("running", collected.running),
+    ]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
         Studio,
     )
     from prefect_videogen.buying import ClipRequest, Job
+    from prefect_videogen.collecting import Collected
     from prefect_videogen.emulator import Emulator
     from prefect_videogen.errors import VideoGenError
     from prefect_videogen.fetching import Clip
     from prefect_videogen.filming import Film
     from prefect_videogen.flows import (
+        collect_results,
+        collect_results_sync,
         generate_chain,
         generate_chain_sync,
         generate_clip,
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     )
     from prefect_videogen.plan import Plan, Price
     from prefect_videogen.storyboard import FilmOptions, Lora, Shot, Storyboard
-    from prefect_videogen.tasks import download, report, stitch, submit, wait
+    from prefect_videogen.tasks import collect, download, report, stitch, submit, wait
 
 try:
     __version__ = version("prefect-videogen")
@@ -51,11 +54,14 @@ _HOMES = {
         "Studio",
     ),
     "buying": ("ClipRequest", "Job"),
+    "collecting": ("Collected",),
     "emulator": ("Emulator",),
     "errors": ("VideoGenError",),
     "fetching": ("Clip",),
     "filming": ("Film",),
     "flows": (
+        "collect_results",
+        "collect_results_sync",
         "generate_chain",
         "generate_chain_sync",
         "generate_clip",
@@ -67,7 +73,7 @@ _HOMES = {
     ),
     "plan": ("Plan", "Price"),
     "storyboard": ("FilmOptions", "Lora", "Shot", "Storyboard"),
-    "tasks": ("download", "report", "stitch", "submit", "wait"),
+    "tasks": ("collect", "download", "report", "stitch", "submit", "wait"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -76,6 +82,7 @@ __all__ = [
     "CallbackEndpoint",
     "Clip",
     "ClipRequest",
+    "Collected",
     "Emulator",
     "EvolinkCredentials",
     "Film",
@@ -90,6 +97,9 @@ __all__ = [
     "Studio",
     "VideoGenError",
     "__version__",
+    "collect",
+    "collect_results",
+    "collect_results_sync",
     "download",
     "generate_chain",
     "generate_chain_sync",

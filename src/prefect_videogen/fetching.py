@@ -1,50 +1,45 @@
 """Fetching a finished clip: streamed, checked, its last frame taken, then stored.
 
-The vendor's URL is untrusted: no private addresses but the configured vendor's own host, no
-redirect to another host, a size cap, a time limit, and only what decodes as video is kept.
+Only what decodes as video from its first frame to its last is kept, and its record is written
+last. An URL that has died is asked for anew; a result whose life is over is recorded as expired.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import logging
 import shutil
-import socket
 import tempfile
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict
 
 from prefect_videogen.buying.policy import end_of
 from prefect_videogen.buying.request import How, Job
+from prefect_videogen.downloading import BrokenError, Download, GoneError
 from prefect_videogen.errors import (
     DownloadError,
     MediaError,
     RecordError,
     ResultExpired,
-    UntrustedAddress,
+    VendorError,
 )
 from prefect_videogen.keys import digest
-from prefect_videogen.media import Probe, last_frame_png, probe
+from prefect_videogen.media import Probe, first_frame, last_frame_png, probe
 from prefect_videogen.progress import tell
 from prefect_videogen.records import Ready, Stored
 from prefect_videogen.studio import OpenStudio
-from prefect_videogen.vendors import is_private_host
 
 logger = logging.getLogger(__name__)
 
-LARGEST_CLIP = 4 * 1024**3
-TIMEOUT = httpx.Timeout(60, connect=10, read=30)
 LONGEST_DOWNLOAD = 900.0
-"""Seconds for one try of one clip."""
+"""Seconds for one try of one clip, which a trickling body can't outlast."""
 
-MOST_REDIRECTS = 3
+SHORTEST_PATIENCE = 30.0
 TRIES = 4
-GONE = frozenset({401, 403, 404, 410})
 
 
 class Clip(BaseModel):
@@ -138,6 +133,7 @@ async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready, place: Pa
     sha256 = await _download(studio, job, ready, place)
     try:
         found = await asyncio.to_thread(probe, place)
+        await asyncio.to_thread(first_frame, place)
         frame = await asyncio.to_thread(last_frame_png, place)
     except MediaError as error:
         message = f"what came is not a usable video: {error.message}"
@@ -167,29 +163,43 @@ async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready, place: Pa
 
 
 async def _download(studio: OpenStudio, job: Job, ready: Ready, place: Path) -> str:
-    """Download with a few tries; returns the digest."""
+    """Download with a few tries, each going on where the last broke off; returns the digest."""
     account = studio.account(job.vendor)
-    own_host = urlsplit(account.base_url).netloc
-    url = ready.result_urls[0]
-    problem = ""
+    download = Download(place, urlsplit(account.base_url).netloc, studio.transport)
+    patience = max(LONGEST_DOWNLOAD / account.speed, SHORTEST_PATIENCE)
+    url, problem = ready.result_urls[0], ""
     for number in range(TRIES):
         if number:
             await studio.time.sleep(min(2.0**number, 10.0) / account.speed)
         try:
-            async with asyncio.timeout(LONGEST_DOWNLOAD):
-                return await _stream(url, own_host, place, studio.transport)
-        except _GoneError as gone:
-            await _expired(studio, job, ready, gone.status)
+            async with asyncio.timeout(patience):
+                await download.attempt(url)
+            return await asyncio.to_thread(_file_digest, place)
+        except GoneError as gone:
             problem = f"HTTP {gone.status}"
+            url = await _fresh_url(studio, job) or url
+            if number == TRIES - 1:
+                await _expired(studio, job, ready, gone.status)
         except DownloadError as error:
             error.job_id = job.job_id
             raise error.for_shot(job.shot) from None
         except (httpx.HTTPError, OSError, TimeoutError) as error:
-            problem = str(error) if isinstance(error, _BrokenError) else type(error).__name__
+            problem = str(error) if isinstance(error, BrokenError) else type(error).__name__
         logger.warning("Shot %s: download try %s: %s", job.shot, number + 1, problem)
     message = f"the clip could not be fetched: {problem}"
     step = "Run it again: it is fetched anew as long as its URL lives."
     raise DownloadError(message, shot=job.shot, job_id=job.job_id, next_step=step)
+
+
+async def _fresh_url(studio: OpenStudio, job: Job) -> str | None:
+    """Ask the job's status for a URL that may still live; None if it tells none."""
+    try:
+        client = await studio.client(job.vendor)
+        status = await client.status(job.model, job.job_id)
+    except VendorError as error:
+        logger.warning("Shot %s: no fresh URL: %s", job.shot, error)
+        return None
+    return status.result_urls[0] if status.result_urls else None
 
 
 async def _expired(studio: OpenStudio, job: Job, ready: Ready, status: int) -> None:
@@ -208,89 +218,6 @@ async def _expired(studio: OpenStudio, job: Job, ready: Ready, status: int) -> N
         job.key, job.attempt, end_of(error, "expired", studio.time.now(), job.job_id)
     )
     raise error
-
-
-class _GoneError(Exception):
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-class _BrokenError(OSError):
-    """The transfer was not what it said it would be."""
-
-
-async def _stream(
-    url: str, own_host: str, place: Path, transport: httpx.AsyncBaseTransport | None
-) -> str:
-    async with httpx.AsyncClient(timeout=TIMEOUT, transport=transport) as client:
-        for _ in range(MOST_REDIRECTS + 1):
-            await check_address(url, own_host)
-            async with client.stream("GET", url) as answer:
-                if answer.is_redirect:
-                    following = urljoin(url, answer.headers["location"])
-                    if urlsplit(following).netloc != own_host:
-                        own_host = ""  # after a redirect elsewhere nothing private is trusted
-                    url = following
-                    continue
-                if answer.status_code in GONE:
-                    raise _GoneError(answer.status_code)
-                answer.raise_for_status()
-                return await _write(answer, place)
-    message = f"the result redirects more than {MOST_REDIRECTS} times"
-    raise DownloadError(message)
-
-
-async def _write(answer: httpx.Response, place: Path) -> str:
-    announced = answer.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > LARGEST_CLIP:
-        message = f"the result is larger than {LARGEST_CLIP // 2**30} GiB"
-        raise DownloadError(message)
-    found, size = hashlib.sha256(), 0
-    with place.open("wb") as file:
-        async for chunk in answer.aiter_bytes(1024 * 1024):
-            size += len(chunk)
-            if size > LARGEST_CLIP:
-                message = f"the result is larger than {LARGEST_CLIP // 2**30} GiB"
-                raise DownloadError(message)
-            found.update(chunk)
-            file.write(chunk)
-    if announced.isdigit() and int(announced) != size and "content-encoding" not in answer.headers:
-        message = f"{size} of {announced} bytes came"
-        raise _BrokenError(message)
-    return found.hexdigest()
-
-
-async def check_address(url: str, own_host: str) -> None:
-    """Refuse URLs that lead into this machine or its network.
-
-    Args:
-        url: The vendor's URL.
-        own_host: Host and port of the configured vendor, which may be private.
-
-    Raises:
-        UntrustedAddress: If the address is private, or not http(s).
-    """
-    parts = urlsplit(url)
-    where = parts.netloc.rpartition("@")[2]
-    if own_host and where == own_host:
-        return
-    if parts.scheme != "https" or not parts.hostname:
-        message = f"the result's address is not https ({parts.scheme}://{where})"
-        raise UntrustedAddress(message)
-    if is_private_host(url) or await _resolves_privately(parts.hostname):
-        message = f"the result's address is private ({where})"
-        raise UntrustedAddress(message, next_step="The vendor sent an address we don't go to.")
-
-
-async def _resolves_privately(host: str) -> bool:
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-    except OSError:
-        return False  # it will fail to connect, which is reported as what it is
-    addresses = {ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found}
-    return any(not address.is_global for address in addresses)
 
 
 def _file_digest(path: Path) -> str:

@@ -25,6 +25,7 @@ from prefect_videogen.keys import canonical_json, digest
 from prefect_videogen.media import FilmSettings, Segment, StitchResult, choose_settings, stitch
 from prefect_videogen.plan import Money, Plan, PlannedJoin
 from prefect_videogen.progress import tell
+from prefect_videogen.spending import RunMoney
 from prefect_videogen.storyboard import FilmOptions
 from prefect_videogen.studio import OpenStudio
 
@@ -77,6 +78,7 @@ class Film(BaseModel):
         bought: How many clips this run bought.
         sandbox: Whether clips come from a sandbox.
         estimate: Estimated price of what was planned to be bought.
+        money: What the run set aside and was charged; None if nothing had to be bought.
         delivered: Where it was copied to, if asked for.
     """
 
@@ -99,6 +101,7 @@ class Film(BaseModel):
     bought: int = 0
     sandbox: bool = False
     estimate: tuple[Money, ...] = ()
+    money: RunMoney | None = None
     delivered: str = ""
 
     @property
@@ -165,6 +168,7 @@ async def make_film(
         tell("", "stitching")
         manifest = await _make(studio, folder, title, parts, settings, asked or {})
     made = manifest["film"]
+    tell("", "done")
     return Film(
         title=title,
         slug=slug,

@@ -18,6 +18,7 @@ from urllib.request import url2pathname
 
 import fsspec
 import httpx
+from botocore.exceptions import BotoCoreError
 
 from prefect_videogen.capabilities import Images, Model
 from prefect_videogen.errors import InputUnreachable, MediaError, StudioError, VideoGenError
@@ -123,11 +124,16 @@ def _read_file(path: Path) -> bytes:
 
 
 def _read_object(address: str) -> bytes:
-    filesystem, path = fsspec.core.url_to_fs(address, skip_instance_cache=True)
-    if filesystem.size(path) > LARGEST_STILL:
+    try:
+        filesystem, path = fsspec.core.url_to_fs(address, skip_instance_cache=True)
+        size = filesystem.size(path)
+        data: bytes = b"" if size > LARGEST_STILL else filesystem.cat_file(path)
+    except BotoCoreError as error:  # no credentials, no such endpoint
+        message = f"S3 does not give it: {type(error).__name__}"
+        raise OSError(message) from None
+    if size > LARGEST_STILL:
         message = f"is larger than {LARGEST_STILL // 2**20} MiB"
         raise OSError(message)
-    data: bytes = filesystem.cat_file(path)
     return data
 
 
@@ -200,7 +206,7 @@ async def _read_still(
     source = f"sources/{digest(place.absolute(reference).encode())}.json"
     try:
         data = await place.read(reference)
-    except (OSError, httpx.HTTPError, httpx.InvalidURL, VideoGenError) as error:
+    except (OSError, ValueError, httpx.HTTPError, httpx.InvalidURL, VideoGenError) as error:
         remembered = await store.read(source)
         if remembered is not None:
             logger.warning("%s can't be read any more; its kept copy is used", reference)

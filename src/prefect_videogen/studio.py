@@ -7,17 +7,23 @@ shared by all studios open in one event loop, so that two flows on one key count
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from weakref import WeakKeyDictionary
 
 import httpx
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
-from prefect_videogen.capabilities import MODELS, Model
+from prefect_videogen.budgets import Journal
+from prefect_videogen.capabilities import MODELS, Model, parse_models
 from prefect_videogen.errors import StudioError
 from prefect_videogen.plan import PlannedClip, Price, StudioFacts
 from prefect_videogen.records import ClipRecords, Store
@@ -43,6 +49,9 @@ class OpenStudio:
         accounts: Vendor to account.
         store: The media store.
         prices: Price list.
+        allow_unpriced: Whether shots without a price may be bought although a limit is set.
+        limit_per_run: Most money for one run; 0 is no limit.
+        limit_per_month: Most money for all runs scheduled in one month (UTC); 0 is no limit.
         models: The models that exist.
         time: Clock, sleep and chance.
         transport: For tests: how HTTP goes out.
@@ -54,6 +63,9 @@ class OpenStudio:
     accounts: Mapping[str, Account]
     store: Store
     prices: tuple[Price, ...] = ()
+    allow_unpriced: bool = False
+    limit_per_run: Decimal = Decimal(0)
+    limit_per_month: Decimal = Decimal(0)
     models: Mapping[str, Model] = field(default_factory=lambda: MODELS)
     time: Time = field(default_factory=Time)
     transport: httpx.AsyncBaseTransport | None = None
@@ -64,6 +76,7 @@ class OpenStudio:
         """Prepare what is opened on first use."""
         self.records = ClipRecords(self.store, self.time.now)
         self._clients: dict[str, VendorClient] = {}
+        self._journals: dict[str, Journal] = {}
         self._held: dict[str, AsyncExitStack] = {}
         self._exit = AsyncExitStack()
 
@@ -136,6 +149,10 @@ class OpenStudio:
             self._clients[name] = await self._exit.enter_async_context(client)
         return self._clients[name]
 
+    def journal(self, name: str) -> Journal:
+        """The journal of a budget, opened once."""
+        return self._journals.setdefault(name, Journal(self.store, name))
+
     async def take_slot(self, key: str, model: Model) -> None:
         """Hold one of the model's slots for a clip, from submit until its job has ended."""
         if key in self._held:
@@ -164,3 +181,20 @@ class OpenStudio:
 
     def _share(self) -> _Shared:
         return _shared.setdefault(asyncio.get_running_loop(), _Shared())
+
+
+def known_models() -> Mapping[str, Model]:
+    """The built-in models and those of the file that `VIDEOGEN_MODELS` names.
+
+    Raises:
+        StudioError: If the file can't be read or an entry is wrong.
+    """
+    path = os.environ.get("VIDEOGEN_MODELS", "")
+    if not path:
+        return MODELS
+    try:
+        data = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, YAMLError, UnicodeDecodeError) as error:
+        message = f"VIDEOGEN_MODELS names {path}, which can't be read: {type(error).__name__}"
+        raise StudioError(message, next_step="Correct the path or the file.") from None
+    return parse_models(data, source=path)

@@ -157,8 +157,8 @@ async def test_refused_request_is_not_sent_again_by_a_later_run(
     for _ in range(2):
         with pytest.raises(errors.Refused) as caught:
             await obtain(open_studio(vendors, transport=wire), request)
-    assert type(caught.value).__name__ == name
-    assert "take" in caught.value.next_step
+        assert type(caught.value).__name__ == name
+        assert caught.value.next_step
     assert len(wire.submitted) == 1
     assert vendors.charges == []
 
@@ -186,12 +186,11 @@ async def test_failed_job_is_recorded_and_never_bought_again_by_itself(
     vendors = emulator()
     request = await ask(open_studio(vendors), prompt="a kite [fail:GENERATION_FAILED]")
     for _ in range(2):
-        studio = open_studio(vendors)
         with pytest.raises(errors.JobFailed) as caught:
-            await obtain(studio, request)
+            await obtain(open_studio(vendors), request)
         assert caught.value.job_id == vendors.jobs[0].id
         assert not caught.value.transient
-    assert await ends(studio, request.key) == [("failed", "JobFailed")]
+    assert await ends(open_studio(vendors), request.key) == [("failed", "JobFailed")]
     assert len(vendors.charges) == 1
 
 
@@ -201,10 +200,9 @@ async def test_job_that_breaks_content_rules_is_recorded_and_never_bought_again(
     vendors = emulator()
     request = await ask(open_studio(vendors), prompt="a kite [violation]")
     for _ in range(2):
-        studio = open_studio(vendors)
         with pytest.raises(errors.ContentRefused):
-            await obtain(studio, request)
-    assert await ends(studio, request.key) == [("failed", "ContentRefused")]
+            await obtain(open_studio(vendors), request)
+    assert await ends(open_studio(vendors), request.key) == [("failed", "ContentRefused")]
     assert len(vendors.charges) == 1
 
 
@@ -287,7 +285,7 @@ def test_every_row_of_the_table_is_tested_here():
     assert {kind.__name__ for kind in VERDICTS} <= tested
 
 
-@pytest.mark.parametrize("kind", sorted(concrete(VendorError), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(concrete(VendorError), key=str))
 def test_error_without_a_row_of_its_own_buys_nothing_again(kind):
     verdict = verdict_on(kind("something"))
     if verdict.now is Next.AGAIN:

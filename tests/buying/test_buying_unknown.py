@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
 
 from prefect_videogen import errors
-from prefect_videogen.buying import Buyer, wait_for
+from prefect_videogen.buying import Buyer
 from prefect_videogen.records import Claimed
 
 EVOLINK = "wan2.5-image-to-video"
 
 
-async def claim_and_die(studio, request, *, at: float | None = None) -> None:
+async def claim_and_die(studio, request, *, at: float | None = None, body=None) -> None:
     """Leave a claim without a job id, as a process does that is killed before its POST."""
     claimed = Claimed(
         at=studio.time.now() if at is None else at,
@@ -22,7 +23,7 @@ async def claim_and_die(studio, request, *, at: float | None = None) -> None:
         vendor=request.clip.vendor,
         model=request.clip.model,
         base_url="http://127.0.0.1",
-        body=json.dumps({"model": request.clip.model, "prompt": "a kite"}),
+        body=json.dumps(body or {"model": request.clip.model, "prompt": "a kite"}),
         idempotency_key=f"videogen-{request.key[:48]}-1",
         window=4,
     )
@@ -124,38 +125,65 @@ async def test_resubmit_abandons_the_unknown_attempt_and_buys_once_more(
     assert len(vendors.charges) == 2
 
 
-@pytest.mark.parametrize("fault", ["drop-after-accept", "502-after-accept", "paid-outcome-unknown"])
-async def test_lost_answer_at_evolink_is_settled_by_the_same_key_and_bytes(
-    emulator, open_studio, ask, obtain, hurry, wire, stills, fault
+LOST = ["drop-after-accept", "502-after-accept", "paid-outcome-unknown"]
+NEVER_ARRIVED = httpx.ReadError("reset")
+
+
+@pytest.mark.parametrize("replay", [True, False], ids=["replay", "no-replay"])
+@pytest.mark.parametrize("fault", LOST)
+async def test_lost_answer_at_evolink_is_found_in_its_list_and_not_sent_again(
+    emulator, open_studio, ask, obtain, hurry, wire, stills, fault, replay
 ):
-    vendors = emulator()
+    vendors = emulator(replay=replay)
     vendors.faults.add(fault, at="submit")
     studio = open_studio(vendors, time=hurry, transport=wire)
     request = await ask(studio, model=EVOLINK, first_frame=stills["sky"])
     clip = await obtain(studio, request)
     assert clip.attempt == 1
+    assert len(vendors.charges) == len(wire.submitted) == 1
+
+
+async def test_submission_lost_on_its_way_to_evolink_is_repeated_with_the_same_key_and_bytes(
+    emulator, open_studio, ask, obtain, hurry, wire, stills
+):
+    vendors = emulator()
+    wire.script = [NEVER_ARRIVED]
+    studio = open_studio(vendors, time=hurry, transport=wire)
+    request = await ask(studio, model=EVOLINK, first_frame=stills["sky"])
+    clip = await obtain(studio, request)
+    assert clip.attempt == 1
     assert len(vendors.charges) == 1
+    first, second = wire.submitted
+    assert first == second
+    assert first[0].startswith("videogen-")
+
+
+async def test_repeat_is_sent_once_by_all_runs_together(
+    emulator, open_studio, ask, obtain, hurry, wire, stills
+):
+    vendors = emulator()
+    wire.script = [NEVER_ARRIVED] * 9
+    request = await ask(open_studio(vendors), model=EVOLINK, first_frame=stills["sky"])
+    for _ in range(3):
+        with pytest.raises(errors.SubmissionUnknown):
+            await obtain(open_studio(vendors, time=hurry, transport=wire), request)
     assert len(wire.submitted) == 2
-    assert wire.submitted[0] == wire.submitted[1]
-    assert wire.submitted[0][0].startswith("videogen-")
+    assert vendors.charges == []
 
 
 async def test_claim_of_a_dead_process_at_evolink_is_settled_by_a_later_run(
     emulator, open_studio, ask, hurry, wire, stills
 ):
     vendors = emulator()
-    vendors.faults.add("drop-after-accept", times=2)
-    request = await ask(open_studio(vendors), model=EVOLINK, first_frame=stills["sky"])
-    studio = open_studio(vendors, time=hurry)
+    studio = open_studio(vendors, time=hurry, transport=wire)
+    request = await ask(studio, model=EVOLINK, first_frame=stills["sky"])
+    body = {"model": EVOLINK, "prompt": "a kite", "image_urls": [f"{vendors.media_url}/x.png"]}
+    await claim_and_die(studio, request, body=body)
     async with studio:
-        with pytest.raises(errors.SubmissionUnknown):
-            await Buyer(studio, request).buy()
-    later = open_studio(vendors, time=hurry, transport=wire)
-    async with later:
-        job = await wait_for(later, await Buyer(later, request).buy())
-    assert (job.attempt, job.how, job.state) == (1, "resumed", "ready")
+        job = await Buyer(studio, request).buy()
+    assert (job.attempt, job.how) == (1, "resumed")
     assert len(vendors.charges) == 1
-    assert len(wire.submitted) == 1
+    assert [json.loads(sent) for _, sent in wire.submitted] == [body]
 
 
 async def test_claim_older_than_ten_minutes_at_evolink_is_not_repeated(
@@ -168,6 +196,23 @@ async def test_claim_older_than_ten_minutes_at_evolink_is_not_repeated(
     with pytest.raises(errors.SubmissionUnknown):
         await obtain(studio, request)
     assert wire.submitted == []
+
+
+async def test_two_strangers_in_evolinks_list_settle_nothing(
+    emulator, open_studio, ask, obtain, hurry, wire, stills
+):
+    vendors = emulator()
+    studio = open_studio(vendors, time=hurry, transport=wire)
+    request = await ask(studio, model=EVOLINK, first_frame=stills["sky"])
+    async with open_studio(vendors) as elsewhere:
+        client = await elsewhere.client("evolink")
+        foreign = json.dumps({"model": EVOLINK, "prompt": "x", "image_urls": ["http://x.example"]})
+        await client.submit(elsewhere.model_named(EVOLINK), foreign.encode())
+    vendors.faults.add("drop-after-accept")
+    with pytest.raises(errors.SubmissionUnknown):
+        await obtain(studio, request)
+    assert len(wire.submitted) == 1
+    assert len(vendors.charges) == 2
 
 
 @pytest.mark.parametrize(
@@ -187,34 +232,12 @@ async def test_no_to_a_repeat_settles_nothing(
 ):
     """An account that was emptied by the first POST must not make it look refused."""
     vendors = emulator()
-    vendors.faults.add("drop-after-accept")
+    no = {"error": {"code": code, "message": "No", "type": "x"}}
+    wire.script = [NEVER_ARRIVED, (status, no)]
     studio = open_studio(vendors, time=hurry, transport=wire)
     request = await ask(studio, model=EVOLINK, first_frame=stills["sky"])
-    body = {"error": {"code": code, "message": "No", "type": "x"}}
-    first = wire.handle_async_request
-
-    async def then_no(sent):
-        if sent.method == "POST" and wire.submitted:
-            wire.script = [(status, body)]
-        return await first(sent)
-
-    wire.handle_async_request = then_no
     with pytest.raises(errors.SubmissionUnknown):
         await obtain(studio, request)
     history = await studio.records.history(request.key)
     assert [attempt.state for attempt in history.attempts] == ["claimed"]
-    assert len(vendors.charges) == 1
-
-
-async def test_evolink_that_forgets_keys_charges_the_repeat_and_one_attempt_remains(
-    emulator, open_studio, ask, obtain, hurry, stills
-):
-    """What happens now: the documents promise no replay, and this is its price."""
-    vendors = emulator(replay=False)
-    vendors.faults.add("drop-after-accept")
-    studio = open_studio(vendors, time=hurry)
-    request = await ask(studio, model=EVOLINK, first_frame=stills["sky"])
-    clip = await obtain(studio, request)
-    assert clip.job_id == vendors.jobs[1].id
-    assert len((await studio.records.history(request.key)).attempts) == 1
-    assert len(vendors.charges) == 2
+    assert len(wire.submitted) == 2

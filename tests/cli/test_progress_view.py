@@ -142,7 +142,6 @@ def test_nothing_is_heard_once_the_view_has_ended(plain):
     assert lines_of(plain) == []
 
 
-@pytest.mark.xfail(reason="the table's cells hold markup; a styled Text would do", strict=True)
 @pytest.mark.parametrize("markup", [True, False])
 def test_table_shows_every_word_as_it_is_whatever_the_console(clock, markup):
     """`render` has a console without markup, so that users' words stay what they are."""

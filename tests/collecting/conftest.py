@@ -31,7 +31,7 @@ def all_ended() -> Callable[[Emulator], Awaitable[None]]:
     """Wait until the vendors have ended all jobs."""
 
     async def wait(vendors: Emulator) -> None:
-        while any(job.running for job in vendors.jobs):
+        while any(job.running for job in vendors.jobs):  # noqa: ASYNC110 - another thread's
             await asyncio.sleep(0.01)
 
     return wait

@@ -82,9 +82,7 @@ async def test_running_job_is_asked_for_once_and_left_as_it_is(emulator, open_st
     assert len(await studio.store.list("open")) == 1
 
 
-async def test_ready_clip_is_fetched_without_asking_for_its_status(
-    emulator, open_studio, ask
-):
+async def test_ready_clip_is_fetched_without_asking_for_its_status(emulator, open_studio, ask):
     vendors = emulator()
     studio = open_studio(vendors)
     request = await ask(studio)

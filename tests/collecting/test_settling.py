@@ -95,7 +95,10 @@ async def test_claim_that_may_still_be_settled_by_its_owner_is_refused(
     studio = open_studio(vendors, time=hurry)
     request = await ask(studio)
     await claim_and_die(studio, request)
-    for attempt in (settle(studio, request.key, "task_1"), settle_not_accepted(studio, request.key)):
+    for attempt in (
+        settle(studio, request.key, "task_1"),
+        settle_not_accepted(studio, request.key),
+    ):
         with pytest.raises(errors.StudioError, match="may still be under way") as caught:
             await attempt
         assert caught.value.next_step.startswith("Try again in")

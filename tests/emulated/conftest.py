@@ -1,4 +1,4 @@
-"""One emulator for each module, the studio `env` pointed at it, and the session's Prefect server."""
+"""One emulator for each module, and the studio `env` pointed at it."""
 
 from __future__ import annotations
 
@@ -96,6 +96,6 @@ def artifact() -> Any:
         async with get_client() as client:
             found = await client.read_artifacts(artifact_filter=wanted)
         assert found, f"there is no artifact {key}"
-        return str(max(found, key=lambda entry: entry.created).data)
+        return str(max(found, key=lambda entry: str(entry.created)).data)
 
     return read

@@ -10,6 +10,7 @@ from PIL import Image
 
 from prefect_videogen import generate_storyboard
 from prefect_videogen.capabilities import MODELS
+from prefect_videogen.filming import Film
 from prefect_videogen.media import first_frame_png, probe, psnr
 from prefect_videogen.plan import Plan
 from prefect_videogen.storyboard import Lora, Shot, Storyboard
@@ -28,11 +29,11 @@ def shots_of(model_id, stills, lora) -> list[Shot]:
             id=f"{number}-{mode.name}".lower(),
             prompt=f"A kite in mode {mode.name}",
             seconds=5,
-            tier=mode.tier or "",
             first_frame=pictures[0] if pictures else "",
             last_frame=pictures[1] if len(pictures) > 1 else "",
             loras=[Lora(path=lora, scale=0.8)] if mode.loras else [],
         )
+        shot = shot.model_copy(update={"tier": mode.tier})
         if model.param("seed"):
             shot.seed = 40 + number
         if model.param("resolution"):
@@ -58,6 +59,7 @@ async def test_every_mode_of_a_model_makes_the_clip_that_was_planned(stage, stil
     assert stage.charges == []
 
     film = await generate_storyboard(storyboard=board, studio="env")
+    assert isinstance(film, Film)
     assert film.complete
     assert film.bought == len(stage.charges) == len(model.modes)
     assert film.sandbox

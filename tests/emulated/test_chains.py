@@ -6,6 +6,7 @@ import hashlib
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from prefect_videogen import (
     generate_storyboard,
 )
 from prefect_videogen.errors import StoryboardError
+from prefect_videogen.filming import Film
 from prefect_videogen.media import first_frame, frame_rgb, last_frame, probe, psnr
 
 # Slow enough that jobs which are submitted together run together.
@@ -25,18 +27,25 @@ EMULATOR = {"speed": 150.0}
 PROMPTS = ["A rocket lifts off", "The smoke thins out", "The stars come out"]
 
 
-def sha256(path) -> str:
+async def film_of(flow: Any, **asked: Any) -> Film:
+    """Run a flow that makes a film."""
+    film = await flow(studio="env", **asked)
+    assert isinstance(film, Film)
+    return film
+
+
+def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 async def test_chain_of_three_hands_on_the_very_bytes_of_the_last_frame(stage, stills):
-    film = await generate_chain(
+    film = await film_of(
+        generate_chain,
         first_frame=stills["sky"],
         prompts=PROMPTS,
         model="vidu-q3",
         seconds=1,
         title="Pad to orbit",
-        studio="env",
     )
     charges = {charge.job_id: charge for charge in stage.charges}
     assert len(charges) == 3
@@ -55,13 +64,13 @@ async def test_chain_of_three_hands_on_the_very_bytes_of_the_last_frame(stage, s
         shown = frame_rgb(stage.path(film.path), seam)
         assert psnr(shown, stage.path(clip.last_frame).read_bytes()) >= 35
 
-    again = await generate_chain(
+    again = await film_of(
+        generate_chain,
         first_frame=stills["sky"],
         prompts=PROMPTS,
         model="vidu-q3",
         seconds=1,
         title="Pad to orbit",
-        studio="env",
     )
     assert len(stage.charges) == 3
     assert (again.bought, again.digest, again.path) == (0, film.digest, film.path)
@@ -83,17 +92,17 @@ def check_film(stage, film, *, frames: int) -> None:
 
 
 async def test_changed_prompt_buys_its_shot_and_what_hangs_on_it_only(stage):
-    common = {"model": "vidu-q3", "seconds": 1, "studio": "env"}
-    await generate_chain(prompts=PROMPTS, **common)
-    last = await generate_chain(prompts=[*PROMPTS[:2], "It rains"], **common)
+    common: dict[str, Any] = {"model": "vidu-q3", "seconds": 1}
+    await film_of(generate_chain, prompts=PROMPTS, **common)
+    last = await film_of(generate_chain, prompts=[*PROMPTS[:2], "It rains"], **common)
     assert [clip.how for clip in last.clips] == ["reused", "reused", "bought"]
-    first = await generate_chain(prompts=["It rains", *PROMPTS[1:]], **common)
+    first = await film_of(generate_chain, prompts=["It rains", *PROMPTS[1:]], **common)
     assert [clip.how for clip in first.clips] == ["bought", "bought", "bought"]
     assert len(stage.charges) == 3 + 1 + 3
 
 
 async def test_chain_without_a_picture_starts_with_a_text_model(stage):
-    film = await generate_chain(prompts=PROMPTS[:2], model="wan-2-5", title="Text", studio="env")
+    film = await film_of(generate_chain, prompts=PROMPTS[:2], model="wan-2-5", title="Text")
     assert [clip.mode for clip in film.clips] == ["text-to-video", "image-to-video"]
 
 
@@ -101,19 +110,20 @@ def test_sync_twin_of_the_chain_makes_a_film(stage, stills):
     film = generate_chain_sync(
         first_frame=stills["sand"], prompts=PROMPTS[:1], model="vidu-q3", seconds=1, studio="env"
     )
+    assert isinstance(film, Film)
     assert film.complete
     assert film.bought == len(stage.charges) == 1
 
 
 async def test_keyframes_are_all_made_at_once_and_share_their_stills(stage, stills):
     pictures = list(stills.values())
-    film = await generate_keyframes(
+    film = await film_of(
+        generate_keyframes,
         pictures=pictures,
         prompts=["Morning", "Noon", "Evening"],
         model="vidu-q3",
         seconds=2,
         title="A day",
-        studio="env",
     )
     jobs = [stage.emulator.job(clip.job_id) for clip in film.clips]
     assert max(job.created for job in jobs) < min(job.finished for job in jobs)
@@ -125,13 +135,13 @@ async def test_keyframes_are_all_made_at_once_and_share_their_stills(stage, stil
 
 
 async def test_keyframes_take_one_prompt_for_all_steps(stage, stills):
-    film = await generate_keyframes(
+    film = await film_of(
+        generate_keyframes,
         pictures=list(stills.values())[:3],
         prompts=["A slow change"],
         model="kling-2-1",
         tier="pro",
         title="Slow",
-        studio="env",
     )
     assert {clip.mode for clip in film.clips} == {"pro-image-to-video"}
     assert [charge.params["prompt"] for charge in stage.charges] == ["A slow change"] * 2
@@ -165,7 +175,7 @@ async def test_independent_shots_run_at_once_and_a_chain_in_order(stage, stills)
             Shot(id="d", prompt="Four", first_frame="shot:a"),
         ],
     )
-    film = await generate_storyboard(storyboard=board, studio="env")
+    film = await film_of(generate_storyboard, storyboard=board)
     a, b, c, d = (stage.emulator.job(clip.job_id) for clip in film.clips)
     assert c.created < a.finished
     assert a.finished < min(b.created, d.created)
@@ -176,9 +186,9 @@ async def test_independent_shots_run_at_once_and_a_chain_in_order(stage, stills)
 
 
 async def test_shots_with_the_same_wish_are_bought_once(stage):
-    shot = {"prompt": "The very same kite", "model": "wan-2-5"}
-    board = Storyboard(title="Twins", shots=[Shot(**shot), Shot(**shot), Shot(**shot)])
-    film = await generate_storyboard(storyboard=board, studio="env")
+    twins = [Shot(prompt="The very same kite", model="wan-2-5") for _ in range(3)]
+    board = Storyboard(title="Twins", shots=twins)
+    film = await film_of(generate_storyboard, storyboard=board)
     assert len(stage.charges) == 1
     assert len({clip.sha256 for clip in film.clips}) == 1
     assert film.bought == 1

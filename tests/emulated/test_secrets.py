@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import inspect
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -16,6 +18,8 @@ from prefect.settings import PREFECT_HOME
 
 from prefect_videogen import Shot, Storyboard, generate_clip, generate_storyboard
 from prefect_videogen.errors import FilmIncomplete, VideoGenError
+from prefect_videogen.fetching import Clip
+from prefect_videogen.filming import Film
 
 KEY = "sk-videogen-Xyzzy-7f3a9c5e1b2d4860"
 EMULATOR = {"api_key": KEY}
@@ -32,12 +36,10 @@ def spellings(key: str) -> list[bytes]:
 
 def files_with(key: str, *folders: Path) -> list[str]:
     """Names of all files that hold the key."""
-    found = []
-    for folder in folders:
-        for path in folder.rglob("*"):
-            if path.is_file() and any(word in path.read_bytes() for word in spellings(key)):
-                found.append(str(path))
-    return found
+    files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return [
+        str(path) for path in files if any(word in path.read_bytes() for word in spellings(key))
+    ]
 
 
 def test_the_search_finds_what_it_looks_for(tmp_path):
@@ -58,8 +60,9 @@ async def settle(database: Path) -> None:
 
 
 async def _drain() -> None:
-    for drained in (APILogWorker.instance().drain(), EventsWorker.drain_all()):
-        if drained is not None:
+    both: list[Any] = [APILogWorker.instance().drain(), EventsWorker.drain_all()]
+    for drained in both:
+        if inspect.isawaitable(drained):
             await drained
 
 
@@ -79,6 +82,7 @@ async def test_key_is_nowhere_after_a_film_a_gap_and_failures(
         ],
     )
     film = await generate_storyboard(storyboard=board, studio="env")
+    assert isinstance(film, Film)
     assert film.complete
     await generate_storyboard(storyboard=board, studio="env", plan_only=True)
     board.shots[1].prompt = "Two [violation]"
@@ -141,6 +145,7 @@ async def test_key_is_in_no_artifact_log_parameter_or_state_of_the_api(stage):
 
 async def test_records_hold_the_exact_body_and_no_header(stage):
     clip = await generate_clip(prompt="What was sent", model="wan-2-5", studio="env")
+    assert isinstance(clip, Clip)
     texts = [path.read_text() for path in stage.media.glob("clips/**/*.json")]
     assert any("What was sent" in text for text in texts)
     assert not [text for text in texts if "Bearer " in text or "authorization" in text.lower()]

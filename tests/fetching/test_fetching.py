@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from prefect_videogen import fetching
+from prefect_videogen import downloading, fetching
 from prefect_videogen.buying import Buyer
 from prefect_videogen.errors import DownloadError, UntrustedAddress
 from prefect_videogen.fetching import copy_out, fetch_clip
@@ -27,7 +27,7 @@ async def check_that_nothing_was_kept(studio, job) -> None:
     assert media_of(studio, job) == []
     attempt = await studio.records.attempt(job.key, job.attempt)
     assert attempt.state == "ready"
-    assert not [path for path in studio.store.root.rglob(".tmp-*")]
+    assert not list(studio.store.root.rglob(".tmp-*"))
 
 
 async def test_good_clip_is_stored_with_its_last_frame_and_facts(ready):
@@ -97,7 +97,8 @@ async def test_passing_trouble_is_tried_again(ready, fault):
 @pytest.mark.parametrize("fault", ["stall-after-headers", "trickle"])
 async def test_endless_wait_is_cut_off(ready, monkeypatch, fault):
     vendors, studio, job = ready
-    monkeypatch.setattr(fetching, "TIMEOUT", httpx.Timeout(0.1))
+    monkeypatch.setattr(downloading, "TIMEOUT", httpx.Timeout(0.1))
+    monkeypatch.setattr(fetching, "SHORTEST_PATIENCE", 0.2)
     monkeypatch.setattr(fetching, "LONGEST_DOWNLOAD", 0.2)
     monkeypatch.setattr(fetching, "TRIES", 2)
     vendors.faults.add(fault, at="download", times=None)
@@ -110,7 +111,7 @@ async def test_endless_wait_is_cut_off(ready, monkeypatch, fault):
 @pytest.mark.parametrize("fault", ["", "endless-body"])
 async def test_oversized_clip_is_refused_by_its_length_or_while_it_comes(ready, monkeypatch, fault):
     vendors, studio, job = ready
-    monkeypatch.setattr(fetching, "LARGEST_CLIP", 1000)
+    monkeypatch.setattr(downloading, "LARGEST_CLIP", 1000)
     if fault:
         vendors.faults.add(fault, at="download", times=None)
     async with studio:

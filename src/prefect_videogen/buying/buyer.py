@@ -12,6 +12,7 @@ import logging
 import uuid
 from dataclasses import dataclass
 
+from prefect_videogen.budgets import Purse
 from prefect_videogen.buying.policy import (
     MOST_JOBS,
     Next,
@@ -63,6 +64,7 @@ class Buyer:
         on_unknown: What to do about an earlier submission whose outcome is unknown.
         on_expired: What to do about a bought clip whose result has expired.
         may_buy: Whether a new purchase is allowed at all.
+        purse: What pays for it, if a limit is set.
     """
 
     studio: OpenStudio
@@ -70,6 +72,7 @@ class Buyer:
     on_unknown: OnUnknown = "stop"
     on_expired: OnExpired = "stop"
     may_buy: bool = True
+    purse: Purse | None = None
 
     def __post_init__(self) -> None:
         """Look up what every step needs."""
@@ -113,7 +116,7 @@ class Buyer:
                 continue
             else:
                 number = self._after_end(history, latest)
-            job = await self._attempt(number)
+            job = await self._attempt(number, history)
             if job:
                 return job
 
@@ -224,14 +227,16 @@ class Buyer:
 
     # -- a new attempt ------------------------------------------------------------------------
 
-    async def _attempt(self, number: int) -> Job | None:
-        """Claim and send one attempt; None to look at the records again."""
+    async def _attempt(self, number: int, history: History) -> Job | None:
+        """Claim and send the attempt after a history; None to look at the records again."""
         if not self.may_buy:
             message = "has to be bought, but no more purchases are allowed in this run"
             step = "Raise max_new_clips, or run again."
             raise BudgetExceeded(message, shot=self.clip.shot, next_step=step)
         tell(self.clip.shot, "buying", self.clip.model)
         await self.studio.take_slot(self.key, self.model)
+        if self.purse:
+            await self.purse.cover(self.studio, history)
         body = await self._prepared()
         await self.studio.pace(self.model).turn()
         window = max(WINDOW / self.account.speed, SHORTEST_WINDOW)

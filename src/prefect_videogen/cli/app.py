@@ -45,11 +45,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 def exit_code_of(error: VideoGenError) -> int:
     """The exit code that says what kind of error it was."""
-    if isinstance(error, BudgetExceeded):
+    if isinstance(error, BudgetExceeded) or _stopped_by_budget(error):
         return OVER_BUDGET
     if isinstance(error, StoryboardError | StudioError):
         return WRONG_INPUT
     return SHOTS_FAILED
+
+
+def _stopped_by_budget(error: VideoGenError) -> bool:
+    """Whether a film lacks a shot that no budget had money for."""
+    missing = error.result.missing if isinstance(error, FilmIncomplete) else ()
+    return any(entry.error == BudgetExceeded.__name__ for entry in missing)
 
 
 def show_error(error: VideoGenError) -> None:
@@ -109,6 +115,12 @@ def render(
     max_new_clips: Annotated[
         int, typer.Option(min=0, help="Most clips to buy; 0 is no limit.")
     ] = 0,
+    budget: Annotated[
+        float, typer.Option(min=0, help="Most money to spend, in the prices' currency; 0 is any.")
+    ] = 0.0,
+    budget_name: Annotated[
+        str, typer.Option(help="Name the budget is kept under; by default the film's.")
+    ] = "",
     on_unknown: Annotated[
         str, typer.Option(help="stop, or resubmit a purchase whose outcome is unknown.")
     ] = "stop",
@@ -125,6 +137,8 @@ def render(
         draft=draft,
         deliver_to=output,
         max_new_clips=max_new_clips,
+        budget=budget,
+        budget_name=budget_name,
         on_unknown=one_of("--on-unknown", on_unknown, "stop", "resubmit"),
         on_expired=one_of("--on-expired", on_expired, "stop", "rebuy"),
     )
@@ -190,6 +204,53 @@ def models(json: Json = False) -> None:
     from prefect_videogen.cli.showing import run_models
 
     run_models(as_json=json)
+
+
+@app.command()
+def records(
+    target: Annotated[
+        str, typer.Argument(help="A clip's key, or its first 8 digits or more; or a storyboard.")
+    ],
+    studio: StudioName = "",
+    var: Variables = [],  # noqa: B006 - typer copies it
+    draft: Draft = False,
+    json: Json = False,
+) -> None:
+    """Say what is known of clips: states, attempts, job ids, money, times, files."""
+    from prefect_videogen.cli.recording import run_records
+
+    run_records(target, studio=studio, variables=variables_of(var), draft=draft, as_json=json)
+
+
+@app.command()
+def collect(
+    studio: StudioName = "",
+    older_than: Annotated[
+        int, typer.Option(min=0, help="Leave jobs alone that are younger, in minutes.")
+    ] = 0,
+    json: Json = False,
+) -> None:
+    """Fetch what dead runs bought before it expires; say what is running, unknown or lost."""
+    from prefect_videogen.cli.collecting import run_collect
+
+    run_collect(studio=studio, older_than=older_than, as_json=json)
+
+
+@app.command()
+def settle(
+    key: Annotated[str, typer.Argument(help="The clip's key, or its first 8 digits or more.")],
+    job: Annotated[
+        str, typer.Option("--job", help="The job it led to, in the vendor's list of jobs.")
+    ] = "",
+    not_accepted: Annotated[
+        bool, typer.Option("--not-accepted", help="The vendor's list holds no such job.")
+    ] = False,
+    studio: StudioName = "",
+) -> None:
+    """Settle a purchase whose outcome is unknown, after a look at the vendor's list of jobs."""
+    from prefect_videogen.cli.collecting import run_settle
+
+    run_settle(key, job=job, not_accepted=not_accepted, studio=studio)
 
 
 @app.command()

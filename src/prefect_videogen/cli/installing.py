@@ -9,7 +9,7 @@ from rich.console import Console
 
 from prefect_videogen.cli.opening import KEYS, has_keys, quiet_console, studio_name
 from prefect_videogen.cli.terminal import terminal
-from prefect_videogen.errors import StudioError
+from prefect_videogen.errors import MediaError, StudioError
 
 
 def run_setup(name: str) -> None:
@@ -72,7 +72,11 @@ async def _put(paths: list[Path], name: str, console: Console) -> None:
                 message = f"{path} is not a file"
                 raise StudioError(message)
             data = await asyncio.to_thread(path.read_bytes)
-            inspect_still(data)
+            try:
+                inspect_still(data)
+            except MediaError as error:
+                message = f"{path}: {error.message}"
+                raise StudioError(message, next_step=error.next_step) from None
             place = f"inbox/{path.name}"
             if (
                 not await studio.store.create(place, data)

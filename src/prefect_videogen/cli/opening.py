@@ -22,7 +22,8 @@ def has_keys() -> bool:
 
 def quiet_console() -> None:
     """Leave Prefect's log lines to its API; the console shows progress. Before Prefect loads."""
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "ERROR")
+    # What fails is raised too, and said once, in our own words.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")
     # A temporary server's telemetry would log its failure wherever the network is closed.
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")

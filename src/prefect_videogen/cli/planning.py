@@ -15,7 +15,7 @@ from prefect_videogen.cli.opening import has_keys, quiet_console
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.plan import Plan
 from prefect_videogen.records import open_store
-from prefect_videogen.studio import OpenStudio
+from prefect_videogen.studio import OpenStudio, known_models
 from prefect_videogen.survey import load_board, survey
 from prefect_videogen.vendors import APIXO_URL, EVOLINK_FILES_URL, EVOLINK_URL, Account
 
@@ -78,7 +78,7 @@ def _anywhere() -> OpenStudio:
         ),
     }
     store = open_store(str(Path.cwd() / "videogen-media"), public_url="https://example.org")
-    return OpenStudio(name="none", accounts=accounts, store=store)
+    return OpenStudio(name="none", accounts=accounts, store=store, models=known_models())
 
 
 def show_plan(console: Console, plan: Plan) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from prefect_videogen.progress import Progress, ShotState, listening
 
@@ -107,9 +108,12 @@ class ProgressView:
         for name, line in self.lines.items():
             elapsed = (line.ended or self.clock()) - line.began
             expected = _span(line.expected) if line.expected and line.ended is None else ""
-            style = STYLES[line.state]
             table.add_row(
-                name, f"[{style}]{line.state}[/]", f"{elapsed:.0f} s", expected, line.detail
+                Text(name),
+                Text(line.state, style=STYLES[line.state]),
+                f"{elapsed:.0f} s",
+                expected,
+                Text(line.detail),
             )
         return table
 

@@ -17,6 +17,7 @@ from prefect_videogen.cli.progress_view import ProgressView
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.errors import FilmIncomplete
 from prefect_videogen.filming import Film
+from prefect_videogen.spending import money_lines
 from prefect_videogen.storyboard import Storyboard
 from prefect_videogen.survey import load_board, standalone
 
@@ -30,6 +31,8 @@ class RenderOptions:
     draft: bool = False
     deliver_to: str = ""
     max_new_clips: int = 0
+    budget: float = 0.0
+    budget_name: str = ""
     on_unknown: str = "stop"
     on_expired: str = "stop"
 
@@ -83,6 +86,8 @@ async def run_flow(board: str, options: RenderOptions, studio: str, console: Con
             deliver_to=options.deliver_to,
             studio=studio,
             max_new_clips=options.max_new_clips,
+            budget=options.budget,
+            budget_name=options.budget_name,
             on_unknown=cast("OnUnknown", options.on_unknown),
             on_expired=cast("OnExpired", options.on_expired),
         )
@@ -96,6 +101,8 @@ def show_film(console: Console, film: Film) -> None:
         f"{film.frames} frames, {film.seconds:.2f} s, {film.width}x{film.height} at {film.fps}; "
         f"{len(film.clips)} clips: {bought}" + (" (sandbox)" if film.sandbox else ""),
     )
+    for line in money_lines(film.money):
+        console.print(line)
     for entry in film.missing:
         console.print(f"missing: {entry.shot}: {entry.reason} {entry.next_step}")
     console.print(film.delivered or local_path(film))

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from prefect_videogen.capabilities import MODELS, Model
+from prefect_videogen.capabilities import Model
 from prefect_videogen.capabilities.describe import COLUMNS, row_of
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.errors import StudioError
 from prefect_videogen.samples import sample
 from prefect_videogen.storyboard import Storyboard
+from prefect_videogen.studio import known_models
 
 
 def run_new(path: Path) -> None:
@@ -42,11 +43,11 @@ def run_schema() -> None:
 def run_models(*, as_json: bool) -> None:
     """Print what each model can do."""
     if as_json:
-        data = {"models": [model.model_dump(mode="json") for model in MODELS.values()]}
+        data = {"models": [model.model_dump(mode="json") for model in known_models().values()]}
         sys.stdout.write(json.dumps(data, indent=2) + "\n")
         return
     console = terminal()
-    for model in MODELS.values():
+    for model in known_models().values():
         _print_model(console, model)
 
 

@@ -6,7 +6,7 @@ Frozen and plain, so that it travels through Prefect unchanged. No secrets, no s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -257,8 +257,16 @@ class Plan(_Frozen):
 
     @property
     def to_buy(self) -> tuple[PlannedClip, ...]:
-        """The clips that a new purchase is planned for."""
-        return tuple(clip for clip in self.clips if clip.to_buy)
+        """The clips that a new purchase is planned for, each once."""
+        return distinct(clip for clip in self.clips if clip.to_buy)
+
+
+def distinct(clips: Iterable[PlannedClip]) -> tuple[PlannedClip, ...]:
+    """The clips without those that another one is the same as."""
+    found: dict[str, PlannedClip] = {}
+    for clip in clips:
+        found.setdefault(clip.key or clip.id, clip)
+    return tuple(found.values())
 
 
 def slugify(title: str) -> str:

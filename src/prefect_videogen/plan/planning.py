@@ -26,6 +26,7 @@ from prefect_videogen.plan.model import (
     Price,
     Role,
     StudioFacts,
+    distinct,
     slugify,
 )
 from prefect_videogen.plan.resolve import ShotResolver, Stills
@@ -96,7 +97,7 @@ class _Planner:
         if not cycles:
             clips = self._with_keys(clips)
             self._note_long_chains(clips)
-        to_buy = [clip for clip in clips if clip.to_buy]
+        to_buy = distinct(clip for clip in clips if clip.to_buy)
         return Plan(
             title=self.board.title,
             slug=slugify(self.board.title),

@@ -1,0 +1,40 @@
+"""collect-results: rescue what dead runs bought, before it expires; made to be scheduled."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from prefect_videogen.collecting import Collected
+from prefect_videogen.errors import StudioError
+from prefect_videogen.flows.twins import sync_twin
+from prefect_videogen.tasks import collect, report
+
+
+@flow(name="collect-results", persist_result=True, result_serializer="json")
+async def collect_results(studio: str = "default", older_than: int = 0) -> Collected:
+    """Fetch finished jobs whose runs died, and report what is running, unknown or lost.
+
+    Buys nothing, and does no harm beside live runs.
+
+    Args:
+        studio: Name of the studio; only jobs of its accounts are touched.
+        older_than: Leave younger jobs alone: least age in minutes since the submission.
+
+    Returns:
+        What was found.
+
+    Raises:
+        StudioError: If the studio is missing or wrong.
+        RecordError: If the media store does not answer.
+    """
+    if older_than < 0:
+        message = f"older_than = {older_than} is below 0"
+        raise StudioError(message, next_step="Use 0 for jobs of any age.")
+    collected = await collect(studio, older_than=older_than)
+    if collected.jobs:
+        await report(collected)
+    return collected
+
+
+collect_results_sync = sync_twin(collect_results)
+"""`collect_results` for callers that are sync."""

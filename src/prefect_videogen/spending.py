@@ -1,0 +1,534 @@
+"""A run's money: set aside before the first submission, settled at the run's end.
+
+Who only waits for clips, or finds them stored, needs no money. What the vendors say of money is
+written down, and never fails a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from prefect_videogen.budgets import (
+    Budget,
+    Hold,
+    Purse,
+    exact,
+    fold,
+    is_unbilled,
+    jobs_of,
+    release,
+    reserve,
+    sums,
+)
+from prefect_videogen.buying import MOST_JOBS, Next, OnExpired, OnUnknown
+from prefect_videogen.buying.policy import verdict_on_end
+from prefect_videogen.errors import StudioError, VideoGenError
+from prefect_videogen.fetching import Clip
+from prefect_videogen.plan import Money, Plan, PlannedClip, slugify
+from prefect_videogen.records import History
+from prefect_videogen.studio import OpenStudio
+from prefect_videogen.vendors import Balance
+
+logger = logging.getLogger(__name__)
+
+READ_AT_ONCE = 16
+BALANCE_WITHIN = 15.0
+"""Seconds that a run waits for a vendor's balance."""
+
+Outlook = Literal["have", "buy", "fallback", "stop"]
+
+
+def budgets_of(
+    studio: OpenStudio, *, amount: float, name: str, slug: str, scheduled: datetime
+) -> tuple[Budget, ...]:
+    """The budgets that a run has to keep to.
+
+    Args:
+        studio: The open studio, which may have limits of its own.
+        amount: The run's budget; 0 is none.
+        name: Its name; empty is the film's.
+        slug: The film's name.
+        scheduled: The run's scheduled start, which decides the month.
+
+    Raises:
+        StudioError: If the amount or the name can't be used.
+    """
+    if not (math.isfinite(amount) and amount >= 0):
+        message = f"budget = {amount} is no amount of money"
+        raise StudioError(message, next_step="Use an amount in the currency of the prices, or 0.")
+    if name and not amount:
+        message = f"budget_name = {name} has no budget"
+        raise StudioError(message, next_step="Say with budget how much may be spent under it.")
+    if name and not re.search("[a-z0-9]", name.lower()):
+        message = f"budget_name = {name} has no letter or digit to name a folder with"
+        raise StudioError(message, next_step="Use letters from a to z, digits and dashes.")
+    budgets = []
+    if amount:
+        budgets.append(Budget(name=slugify(name or slug), limit=Decimal(str(amount))))
+    if studio.limit_per_run:
+        run = f"run-{studio.run or studio.owner}"
+        budgets.append(Budget(name=run, limit=studio.limit_per_run))
+    if studio.limit_per_month:
+        month = f"studio-{slugify(studio.name)}-{scheduled.astimezone(UTC):%Y-%m}"
+        budgets.append(Budget(name=month, limit=studio.limit_per_month))
+    return fold(budgets)
+
+
+# -- what will have to be bought ------------------------------------------------------------------
+
+
+class Purchase(BaseModel):
+    """A clip that a run will have to buy, as far as the records tell.
+
+    Attributes:
+        shot: Name of the clip in the plan.
+        clip: The option that comes next: the shot's model, or a fallback.
+        others: The fallbacks behind it.
+        name: The clip's name in a budget (see `Hold`).
+        job: Which job of this clip it will be.
+        unbilled: Earlier jobs of it that are known not to be billed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    shot: str
+    clip: PlannedClip
+    others: tuple[PlannedClip, ...] = ()
+    name: str
+    job: int = 1
+    unbilled: tuple[int, ...] = ()
+
+
+def outlook(history: History, *, on_unknown: OnUnknown, on_expired: OnExpired) -> Outlook:
+    """Whether a clip with this history is there, or will be bought; as `Buyer` will decide."""
+    latest = history.latest
+    if history.stored:
+        return "have"
+    if latest is None:
+        return "buy"
+    if latest.end is None:
+        return "buy" if latest.state == "claimed" and on_unknown == "resubmit" else "have"
+    later = verdict_on_end(latest.end).later
+    if later is Next.FALLBACK:
+        return "fallback"
+    told = later is Next.IF_TOLD and on_expired == "rebuy"
+    used_up = latest.end.kind == "failed" and history.jobs >= MOST_JOBS
+    return "buy" if told or (later is Next.AGAIN and not used_up) else "stop"
+
+
+@dataclass
+class Forecast:
+    """What a plan will have to buy.
+
+    Attributes:
+        purchases: The clips to buy, each once.
+        shots: Names of all clips in the plan that need one of them.
+        names: What stands for stills and clips in the names of the clips that start on them.
+    """
+
+    purchases: list[Purchase] = field(default_factory=list)
+    shots: set[str] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def estimate(self) -> tuple[Money, ...]:
+        """The sum of the prices, by currency."""
+        return sums(p.clip.price for p in self.purchases if p.clip.price)
+
+
+async def forecast(
+    studio: OpenStudio,
+    plan: Plan,
+    stills: Mapping[str, str],
+    *,
+    on_unknown: OnUnknown = "stop",
+    on_expired: OnExpired = "stop",
+) -> Forecast:
+    """Say what a plan will have to buy, from the records.
+
+    Unlike the plan itself it knows what a fallback has made already, and what will not be tried
+    again.
+
+    Args:
+        studio: The open studio.
+        plan: The plan.
+        stills: Reference of every still to the digest of its bytes.
+        on_unknown: What the run does about a submission whose outcome is unknown.
+        on_expired: What the run does about a bought clip whose result has expired.
+
+    Raises:
+        RecordError: If the media store does not answer as it must.
+    """
+    found = Forecast(names=dict(stills))
+    digests = dict(stills)
+    histories = await _histories(studio, plan)
+    hopeless: set[str] = set()
+    for clip in _dependencies_first(plan.clips):
+        name = found.names[clip.id] = _name(studio, clip, found.names)
+        if hopeless & set(clip.depends_on):
+            hopeless.add(clip.id)
+            continue
+        options = (clip, *clip.fallback)
+        for number, option in enumerate(options):
+            key = option.key_with(digests, studio.model(option))
+            if key is None or (key == clip.key and clip.state == "new"):
+                history = History(key=key or "")
+            else:
+                history = histories.get(key) or await studio.records.history(key)
+            prospect = outlook(history, on_unknown=on_unknown, on_expired=on_expired)
+            if prospect == "fallback":
+                continue
+            if prospect == "buy":
+                found.shots.add(clip.id)
+                jobs = jobs_of(history)
+                purchase = Purchase(
+                    shot=clip.id,
+                    clip=option,
+                    others=options[number + 1 :],
+                    name=name if number == 0 else _name(studio, option, found.names),
+                    job=len(jobs) + 1,
+                    unbilled=tuple(n for n, job in enumerate(jobs, 1) if is_unbilled(job)),
+                )
+                if purchase.name not in {other.name for other in found.purchases}:
+                    found.purchases.append(purchase)
+            elif prospect == "stop":
+                hopeless.add(clip.id)
+            elif history.stored and history.stored.stored:
+                digests[clip.id] = history.stored.stored.last_frame_sha256
+            break
+        else:
+            hopeless.add(clip.id)
+    return found
+
+
+async def _histories(studio: OpenStudio, plan: Plan) -> dict[str, History]:
+    keys = {clip.key for clip in plan.clips if clip.key and clip.state != "new"}
+    reading = asyncio.Semaphore(READ_AT_ONCE)
+
+    async def one(key: str) -> History:
+        async with reading:
+            return await studio.records.history(key)
+
+    return {history.key: history for history in await asyncio.gather(*map(one, sorted(keys)))}
+
+
+def _dependencies_first(clips: Sequence[PlannedClip]) -> Iterator[PlannedClip]:
+    """The clips in an order in which each follows those it starts on."""
+    waiting = {clip.id: clip for clip in clips}
+    while waiting:
+        for clip in [c for c in waiting.values() if not waiting.keys() & set(c.depends_on)]:
+            yield waiting.pop(clip.id)
+
+
+def _name(studio: OpenStudio, clip: PlannedClip, names: Mapping[str, str]) -> str:
+    name = clip.key_with(names, studio.model(clip))
+    if name is None:
+        message = f"a picture of {clip.id} is not known"
+        raise VideoGenError(message, shot=clip.shot)
+    return name
+
+
+# -- a cap in clips -------------------------------------------------------------------------------
+
+
+class Cap:
+    """How many more purchases a run may make than planned; for a run without a cap, any number.
+
+    Args:
+        most: Most purchases; 0 is no limit.
+        planned: How many of them are planned.
+    """
+
+    def __init__(self, most: int, planned: int) -> None:
+        self.room = most - planned if most else math.inf
+
+
+@dataclass
+class Allowance:
+    """What one shot may buy: what was planned for it, then what the cap leaves.
+
+    Attributes:
+        cap: The run's cap.
+        own: Purchases of its own.
+    """
+
+    cap: Cap
+    own: int
+
+    def take(self) -> bool:
+        """Take one purchase; False means that there is none left."""
+        if self.own > 0:
+            self.own -= 1
+        elif self.cap.room > 0:
+            self.cap.room -= 1
+        else:
+            return False
+        return True
+
+    def give_back(self) -> None:
+        """Give one back that was not made, or not billed; it stays with the shot."""
+        self.own += 1
+
+
+# -- what a run did with money --------------------------------------------------------------------
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class BudgetState(_Frozen):
+    """A budget at the end of a run: its limit, and what is spent or set aside by all runs."""
+
+    name: str
+    limit: Decimal
+    spent: Decimal
+    currency: str
+
+
+class ClipCharge(_Frozen):
+    """The vendor's own figures for a clip; None where it gives none."""
+
+    shot: str
+    key: str
+    attempt: int
+    vendor: str
+    model: str
+    job_id: str
+    how: str
+    charge: dict[str, object] | None
+
+
+class BalanceChange(_Frozen):
+    """An account's balance before and after a run; None where the vendor did not say.
+
+    Whatever else uses the account shows up in it too.
+    """
+
+    vendor: str
+    unit: str
+    before: float | None
+    after: float | None
+
+
+class RunMoney(_Frozen):
+    """What a run estimated, set aside and was charged.
+
+    Attributes:
+        run: Id of the flow run.
+        at: When it was written, in seconds since 1970.
+        estimate: Estimated price of what had to be bought.
+        unpriced: How many clips to be bought had no price.
+        budgets: The budgets it kept to.
+        clips: The vendors' own figures.
+        balances: The accounts that something was to be bought from.
+    """
+
+    run: str
+    at: float
+    estimate: tuple[Money, ...] = ()
+    unpriced: int = 0
+    budgets: tuple[BudgetState, ...] = ()
+    clips: tuple[ClipCharge, ...] = ()
+    balances: tuple[BalanceChange, ...] = ()
+
+
+def money_lines(money: RunMoney | None) -> list[str]:
+    """A run's money for people: the estimate, each budget, each balance."""
+    if money is None:
+        return []
+    costs = " + ".join(str(amount) for amount in money.estimate) or "nothing priced"
+    lines = [f"estimate: {costs}" + (f", {money.unpriced} unpriced" if money.unpriced else "")]
+    lines += [
+        f"budget {budget.name}: {exact(budget.spent)} of {exact(budget.limit)} {budget.currency} "
+        "spent or set aside"
+        for budget in money.budgets
+    ]
+    lines += [
+        f"balance at {change.vendor}: {change.before:g} {change.unit} before"
+        + (f", {change.after:g} after" if change.after is not None else "")
+        for change in money.balances
+        if change.before is not None
+    ]
+    return lines
+
+
+class Spending:
+    """A run's money, from before its first submission to its end.
+
+    Args:
+        studio: The open studio.
+        budgets: The budgets it has to keep to.
+        forecast: What it will have to buy.
+    """
+
+    def __init__(self, studio: OpenStudio, budgets: Sequence[Budget], forecast: Forecast) -> None:
+        self.studio = studio
+        self.budgets = tuple(budgets)
+        self.forecast = forecast
+        self._keys: dict[str, str] = {}
+        self._before: dict[str, Balance | None] = {}
+
+    async def begin(self) -> None:
+        """Set the money for all purchases aside, in one entry per budget, and ask for balances.
+
+        Raises:
+            BudgetExceeded: If a budget has not enough left; nothing is set aside then.
+            StudioError: If a shot has no price, or prices are in different currencies.
+            RecordError: If the media store does not answer as it must.
+        """
+        purchases = self.forecast.purchases
+        if self.budgets:
+            currency = self._currency()
+            holds = [_hold(purchase) for purchase in purchases if purchase.clip.price]
+            unbilled = [(p.name, job) for p in purchases for job in p.unbilled]
+            await reserve(self.studio, self.budgets, holds, currency, unbilled=unbilled)
+        vendors = sorted({purchase.clip.vendor for purchase in purchases})
+        self._before = await self._balances(vendors)
+
+    def purse(self, clip: PlannedClip, key: str) -> Purse | None:
+        """What pays for a clip whose key is known by now; None without any budget."""
+        if not self.budgets:
+            return None
+        name = _name(self.studio, clip, self.forecast.names)
+        self._keys[name] = key
+        return Purse(budgets=self.budgets, clip=name, shot=clip.id, price=clip.price)
+
+    async def settle(self, clip: PlannedClip | None = None) -> None:
+        """Give back what was set aside and not spent, as the records tell; never raises.
+
+        Args:
+            clip: Only this one; None is all, at the end of the run.
+        """
+        only = _name(self.studio, clip, self.forecast.names) if clip else None
+        for budget in self.budgets:
+            try:
+                held = self.studio.journal(budget.name).ledger.held_by(self.studio.owner)
+                wanted = [purchase for purchase in held if only in {None, purchase[0]}]
+                await self._settle(budget, wanted)
+            except Exception as error:  # noqa: BLE001 - what stays set aside is only caution
+                logger.warning("Budget %s: nothing is given back: %s", budget.name, error)
+
+    async def end(self, clips: Iterable[Clip]) -> RunMoney | None:
+        """Settle, and write down what the run did with money; never raises.
+
+        Returns:
+            What was written; None if nothing had to be bought.
+        """
+        await self.settle()
+        if not self.forecast.purchases:
+            return None
+        money = RunMoney(
+            run=self.studio.run,
+            at=self.studio.time.now(),
+            estimate=self.forecast.estimate,
+            unpriced=sum(p.clip.price is None for p in self.forecast.purchases),
+            budgets=tuple(self._states()),
+            clips=tuple(_charge(clip) for clip in clips),
+            balances=await self._changes(),
+        )
+        try:
+            await self._write(money)
+        except VideoGenError as error:
+            logger.warning("The run's money is not recorded: %s", error)
+        return money
+
+    def _currency(self) -> str:
+        options = [o for p in self.forecast.purchases for o in (p.clip, *p.others)]
+        unpriced = [option for option in options if option.price is None]
+        if unpriced and not self.studio.allow_unpriced:
+            named = ", ".join(f"{option.id} ({option.model})" for option in unpriced)
+            message = f"a limit is set, and the studio has no price for {named}"
+            step = "Add prices to the studio, or set its allow_unpriced. Nothing was bought."
+            raise StudioError(message, next_step=step)
+        if unpriced:
+            logger.warning("No price for %s clips; they count as nothing", len(unpriced))
+        currencies = sorted({option.price.currency for option in options if option.price})
+        if len(currencies) > 1:
+            message = f"a limit is set, and the prices are in {' and '.join(currencies)}"
+            step = "A budget has one currency; give the studio's prices in one. Nothing was bought."
+            raise StudioError(message, next_step=step)
+        return currencies[0] if currencies else ""
+
+    async def _settle(self, budget: Budget, held: Sequence[tuple[str, int]]) -> None:
+        unneeded, unbilled = [], []
+        for name, number in held:
+            key = self._keys.get(name)
+            jobs = jobs_of(await self.studio.records.history(key)) if key else []
+            job = jobs[number - 1] if number <= len(jobs) else None
+            if job is not None and is_unbilled(job):
+                unbilled.append((name, number))
+            elif job is None or not (job.claimed and self._is_ours(job.claimed.owner)):
+                unneeded.append((name, number))
+        await release(self.studio, budget, unneeded, unbilled=unbilled)
+
+    def _is_ours(self, owner: str) -> bool:
+        return owner.startswith(self.studio.owner)
+
+    def _states(self) -> Iterator[BudgetState]:
+        for budget in self.budgets:
+            ledger = self.studio.journal(budget.name).ledger
+            yield BudgetState(
+                name=budget.name,
+                limit=budget.limit,
+                spent=ledger.spent,
+                currency=ledger.currency,
+            )
+
+    async def _write(self, money: RunMoney) -> None:
+        """Write `money.json`; a retried run's next to that of its earlier try."""
+        folder = f"runs/{self.studio.run or self.studio.owner}"
+        data = money.model_dump_json(indent=2).encode()
+        number = 1
+        while not await self.studio.store.create(
+            f"{folder}/money{f'-{number}' if number > 1 else ''}.json", data
+        ):
+            number += 1
+
+    # -- balances -----------------------------------------------------------------------------
+
+    async def _balances(self, vendors: Sequence[str]) -> dict[str, Balance | None]:
+        found = await asyncio.gather(*(self._balance(vendor) for vendor in vendors))
+        return dict(zip(vendors, found, strict=True))
+
+    async def _balance(self, vendor: str) -> Balance | None:
+        try:
+            async with asyncio.timeout(BALANCE_WITHIN):
+                client = await self.studio.client(vendor)
+                return await client.balance()
+        except Exception as error:  # noqa: BLE001 - a figure for people must not stop a film
+            reason = getattr(error, "message", "") or type(error).__name__
+            logger.warning("The balance at %s is not known: %s", vendor, reason)
+            return None
+
+    async def _changes(self) -> tuple[BalanceChange, ...]:
+        after = await self._balances([v for v, balance in self._before.items() if balance])
+        return tuple(
+            BalanceChange(
+                vendor=vendor,
+                unit=before.unit if before else "",
+                before=before.amount if before else None,
+                after=now.amount if (now := after.get(vendor)) else None,
+            )
+            for vendor, before in self._before.items()
+        )
+
+
+def _hold(purchase: Purchase) -> Hold:
+    price = purchase.clip.price
+    amount = price.amount if price else Decimal(0)
+    return Hold(clip=purchase.name, job=purchase.job, shot=purchase.shot, amount=amount)
+
+
+def _charge(clip: Clip) -> ClipCharge:
+    return ClipCharge.model_validate(clip.model_dump(include=set(ClipCharge.model_fields)))
