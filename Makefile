@@ -14,7 +14,7 @@ export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench fix
+.PHONY: help demo test check bench faults fix
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -53,3 +53,6 @@ $(READY): pyproject.toml constraints.txt
 	echo "Installing into $(VENV), a minute or two"; \
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'; \
 	touch $@
+
+faults: $(READY) ## the emulator's whole failure menu: entry, outcome, clips charged, time
+	@$(BIN)/python tests/faults/table.py

@@ -1,6 +1,7 @@
 """generate-clip: one clip, without a film around it."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: what `serve()` offers runs in a child process of
+# Prefect's, which then can't find what annotations written as text stand for.
 
 from typing import Any, Literal
 

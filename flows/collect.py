@@ -1,6 +1,7 @@
 """collect-results: rescue what dead runs bought, before it expires; made to be scheduled."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: what `serve()` offers runs in a child process of
+# Prefect's, which then can't find what annotations written as text stand for.
 
 from prefect import flow
 

@@ -27,6 +27,7 @@ async def tell_open_jobs(flow: Any, flow_run: FlowRun, state: State) -> None:
         flow_run: The run that was cancelled or has crashed.
         state: The state it entered.
     """
+    del state  # Prefect names it, so it has to be there
     logger = flow_run_logger(flow_run, flow)
     try:
         async with asyncio.timeout(WITHIN):
@@ -39,7 +40,7 @@ async def tell_open_jobs(flow: Any, flow_run: FlowRun, state: State) -> None:
         )
         return
     for job in found:
-        logger.warning("%s", _sentence(job, state.name or "ended"))
+        logger.warning("%s", _sentence(job))
 
 
 async def _open_jobs(flow_run: FlowRun) -> list[Found]:
@@ -49,14 +50,13 @@ async def _open_jobs(flow_run: FlowRun) -> list[Found]:
         return await unfinished_of(place, str(flow_run.id))
 
 
-def _sentence(job: Found, state: str) -> str:
-    where = f"Shot {job.shot}: the run is {state.lower()}, but"
+def _sentence(job: Found) -> str:
     if job.job_id is None:
         return (
-            f"{where} a submission to {job.vendor} has no recorded answer and may be billed; run "
-            f"again, or `prefect-videogen settle {job.key[:12]}` settles it."
+            f"Shot {job.shot}: a submission to {job.vendor} has no recorded answer and may be "
+            f"billed; run again, or `prefect-videogen settle {job.key[:12]}` settles it."
         )
     return (
-        f"{where} job {job.job_id} at {job.vendor} is still billed; run again or collect-results "
-        "fetches it."
+        f"Shot {job.shot}: job {job.job_id} at {job.vendor} goes on and is still billed; run "
+        "again or collect-results fetches it."
     )

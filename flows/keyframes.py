@@ -1,6 +1,7 @@
 """generate-keyframes: a list of pictures, one clip from each to the next, all at once."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: what `serve()` offers runs in a child process of
+# Prefect's, which then can't find what annotations written as text stand for.
 
 from prefect import flow
 

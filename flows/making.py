@@ -37,17 +37,10 @@ from prefect_videogen.errors import (
 )
 from prefect_videogen.fetching import Clip
 from prefect_videogen.filming import Film, Missing, deliver, finish, parts_of
+from prefect_videogen.forecasting import Forecast, forecast
 from prefect_videogen.plan import Plan, PlannedClip
 from prefect_videogen.progress import tell
-from prefect_videogen.spending import (
-    Allowance,
-    Cap,
-    Forecast,
-    RunMoney,
-    Spending,
-    budgets_of,
-    forecast,
-)
+from prefect_videogen.spending import Allowance, Cap, RunMoney, Spending, budgets_of
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.survey import Board, Survey, survey
 from prefect_videogen.tasks import download, report, stitch, submit, wait

@@ -14,9 +14,9 @@ from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 
 from prefect_videogen.blocks import opened
-from prefect_videogen.budgets import Purse
 from prefect_videogen.buying import Buyer, ClipRequest, Job, OnExpired, OnUnknown, wait_for
 from prefect_videogen.fetching import Clip, fetch_clip
+from prefect_videogen.reserving import Purse
 from prefect_videogen.tasks.running import RETRY_DELAYS, may_pass
 
 CACHE_VERSION = 1

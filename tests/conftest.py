@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydantic import SecretStr
+from tests.seaweed import s3_server
 
 from prefect_videogen.buying import ClipRequest, PictureInput
 from prefect_videogen.emulator import Emulator
@@ -22,7 +23,6 @@ from prefect_videogen.studio import OpenStudio
 from prefect_videogen.survey import Board, survey
 from prefect_videogen.vendors import Account
 from prefect_videogen.waiting import Time
-from tests.seaweed import s3_server
 
 __all__ = ["s3_server"]
 

@@ -319,10 +319,12 @@ def finish(film: Film, plan: Plan, missing: Sequence[Missing]) -> Film:
         FilmIncomplete: If shots are missing and the storyboard says `on_missing: fail`.
     """
     film = film.model_copy(update={"missing": tuple(missing), "estimate": plan.totals})
-    if missing and (plan.film.on_missing == "fail" or not film.path):
-        names = ", ".join(entry.shot for entry in missing)
-        reasons = "; ".join(f"{entry.shot}: {entry.reason}" for entry in missing)
-        message = f"{len(missing)} of {len(plan.joins)} shots are missing ({names}). {reasons}"
+    in_film = {join.shot for join in plan.joins}
+    gaps = [entry for entry in missing if entry.shot in in_film]
+    if gaps and (plan.film.on_missing == "fail" or not film.path):
+        names = ", ".join(entry.shot for entry in gaps)
+        reasons = "; ".join(f"{entry.shot}: {entry.reason}" for entry in gaps)
+        message = f"{len(gaps)} of {len(plan.joins)} shots are missing ({names}). {reasons}"
         step = "The other clips are kept; mend what is wrong and run it again."
         raise FilmIncomplete(message, result=film, next_step=step)
     return film

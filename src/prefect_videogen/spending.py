@@ -10,42 +10,26 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from prefect_videogen.budgets import (
-    Budget,
-    Hold,
-    Purse,
-    exact,
-    fold,
-    is_unbilled,
-    jobs_of,
-    release,
-    reserve,
-    sums,
-)
-from prefect_videogen.buying import MOST_JOBS, Next, OnExpired, OnUnknown
-from prefect_videogen.buying.policy import verdict_on_end
+from prefect_videogen.budgets import Budget, Hold, exact, fold
 from prefect_videogen.errors import StudioError, VideoGenError
 from prefect_videogen.fetching import Clip
-from prefect_videogen.plan import Money, Plan, PlannedClip, slugify
-from prefect_videogen.records import History
+from prefect_videogen.forecasting import Forecast, Purchase, name_of
+from prefect_videogen.plan import Money, PlannedClip, slugify
+from prefect_videogen.reserving import Purse, is_unbilled, jobs_of, release, reserve
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.vendors import Balance
 
 logger = logging.getLogger(__name__)
 
-READ_AT_ONCE = 16
 BALANCE_WITHIN = 15.0
 """Seconds that a run waits for a vendor's balance."""
-
-Outlook = Literal["have", "buy", "fallback", "stop"]
 
 
 def budgets_of(
@@ -82,160 +66,6 @@ def budgets_of(
         month = f"studio-{slugify(studio.name)}-{scheduled.astimezone(UTC):%Y-%m}"
         budgets.append(Budget(name=month, limit=studio.limit_per_month))
     return fold(budgets)
-
-
-# -- what will have to be bought ------------------------------------------------------------------
-
-
-class Purchase(BaseModel):
-    """A clip that a run will have to buy, as far as the records tell.
-
-    Attributes:
-        shot: Name of the clip in the plan.
-        clip: The option that comes next: the shot's model, or a fallback.
-        others: The fallbacks behind it.
-        name: The clip's name in a budget (see `Hold`).
-        job: Which job of this clip it will be.
-        unbilled: Earlier jobs of it that are known not to be billed.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    shot: str
-    clip: PlannedClip
-    others: tuple[PlannedClip, ...] = ()
-    name: str
-    job: int = 1
-    unbilled: tuple[int, ...] = ()
-
-
-def outlook(history: History, *, on_unknown: OnUnknown, on_expired: OnExpired) -> Outlook:
-    """Whether a clip with this history is there, or will be bought; as `Buyer` will decide."""
-    latest = history.latest
-    if history.stored:
-        return "have"
-    if latest is None:
-        return "buy"
-    if latest.end is None:
-        return "buy" if latest.state == "claimed" and on_unknown == "resubmit" else "have"
-    later = verdict_on_end(latest.end).later
-    if later is Next.FALLBACK:
-        return "fallback"
-    told = later is Next.IF_TOLD and on_expired == "rebuy"
-    used_up = latest.end.kind == "failed" and history.jobs >= MOST_JOBS
-    return "buy" if told or (later is Next.AGAIN and not used_up) else "stop"
-
-
-@dataclass
-class Forecast:
-    """What a plan will have to buy.
-
-    Attributes:
-        purchases: The clips to buy, each once.
-        shots: Names of all clips in the plan that need one of them.
-        names: What stands for stills and clips in the names of the clips that start on them.
-    """
-
-    purchases: list[Purchase] = field(default_factory=list)
-    shots: set[str] = field(default_factory=set)
-    names: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def estimate(self) -> tuple[Money, ...]:
-        """The sum of the prices, by currency."""
-        return sums(p.clip.price for p in self.purchases if p.clip.price)
-
-
-async def forecast(
-    studio: OpenStudio,
-    plan: Plan,
-    stills: Mapping[str, str],
-    *,
-    on_unknown: OnUnknown = "stop",
-    on_expired: OnExpired = "stop",
-) -> Forecast:
-    """Say what a plan will have to buy, from the records.
-
-    Unlike the plan itself it knows what a fallback has made already, and what will not be tried
-    again.
-
-    Args:
-        studio: The open studio.
-        plan: The plan.
-        stills: Reference of every still to the digest of its bytes.
-        on_unknown: What the run does about a submission whose outcome is unknown.
-        on_expired: What the run does about a bought clip whose result has expired.
-
-    Raises:
-        RecordError: If the media store does not answer as it must.
-    """
-    found = Forecast(names=dict(stills))
-    digests = dict(stills)
-    histories = await _histories(studio, plan)
-    hopeless: set[str] = set()
-    for clip in _dependencies_first(plan.clips):
-        name = found.names[clip.id] = _name(studio, clip, found.names)
-        if hopeless & set(clip.depends_on):
-            hopeless.add(clip.id)
-            continue
-        options = (clip, *clip.fallback)
-        for number, option in enumerate(options):
-            key = option.key_with(digests, studio.model(option))
-            if key is None or (key == clip.key and clip.state == "new"):
-                history = History(key=key or "")
-            else:
-                history = histories.get(key) or await studio.records.history(key)
-            prospect = outlook(history, on_unknown=on_unknown, on_expired=on_expired)
-            if prospect == "fallback":
-                continue
-            if prospect == "buy":
-                found.shots.add(clip.id)
-                jobs = jobs_of(history)
-                purchase = Purchase(
-                    shot=clip.id,
-                    clip=option,
-                    others=options[number + 1 :],
-                    name=name if number == 0 else _name(studio, option, found.names),
-                    job=len(jobs) + 1,
-                    unbilled=tuple(n for n, job in enumerate(jobs, 1) if is_unbilled(job)),
-                )
-                if purchase.name not in {other.name for other in found.purchases}:
-                    found.purchases.append(purchase)
-            elif prospect == "stop":
-                hopeless.add(clip.id)
-            elif history.stored and history.stored.stored:
-                digests[clip.id] = history.stored.stored.last_frame_sha256
-            break
-        else:
-            hopeless.add(clip.id)
-    return found
-
-
-async def _histories(studio: OpenStudio, plan: Plan) -> dict[str, History]:
-    keys = {clip.key for clip in plan.clips if clip.key and clip.state != "new"}
-    reading = asyncio.Semaphore(READ_AT_ONCE)
-
-    async def one(key: str) -> History:
-        async with reading:
-            return await studio.records.history(key)
-
-    return {history.key: history for history in await asyncio.gather(*map(one, sorted(keys)))}
-
-
-def _dependencies_first(clips: Sequence[PlannedClip]) -> Iterator[PlannedClip]:
-    """The clips in an order in which each follows those it starts on."""
-    waiting = {clip.id: clip for clip in clips}
-    while waiting:
-        for clip in [c for c in waiting.values() if not waiting.keys() & set(c.depends_on)]:
-            yield waiting.pop(clip.id)
-
-
-def _name(studio: OpenStudio, clip: PlannedClip, names: Mapping[str, str]) -> str:
-    name = clip.key_with(names, studio.model(clip))
-    if name is None:
-        message = f"a picture of {clip.id} is not known"
-        raise VideoGenError(message, shot=clip.shot)
-    return name
 
 
 # -- a cap in clips -------------------------------------------------------------------------------
@@ -400,7 +230,7 @@ class Spending:
         """What pays for a clip whose key is known by now; None without any budget."""
         if not self.budgets:
             return None
-        name = _name(self.studio, clip, self.forecast.names)
+        name = name_of(self.studio, clip, self.forecast.names)
         self._keys[name] = key
         return Purse(budgets=self.budgets, clip=name, shot=clip.id, price=clip.price)
 
@@ -410,7 +240,7 @@ class Spending:
         Args:
             clip: Only this one; None is all, at the end of the run.
         """
-        only = _name(self.studio, clip, self.forecast.names) if clip else None
+        only = name_of(self.studio, clip, self.forecast.names) if clip else None
         for budget in self.budgets:
             try:
                 held = self.studio.journal(budget.name).ledger.held_by(self.studio.owner)

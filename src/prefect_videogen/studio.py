@@ -27,7 +27,7 @@ from prefect_videogen.capabilities import MODELS, Model, parse_models
 from prefect_videogen.errors import StudioError
 from prefect_videogen.plan import PlannedClip, Price, StudioFacts
 from prefect_videogen.records import ClipRecords, Store
-from prefect_videogen.vendors import Account, VendorClient, open_client
+from prefect_videogen.vendors import Account, Timeouts, VendorClient, open_client
 from prefect_videogen.waiting import Pace, Slots, Time, spacing
 
 
@@ -55,6 +55,7 @@ class OpenStudio:
         models: The models that exist.
         time: Clock, sleep and chance.
         transport: For tests: how HTTP goes out.
+        timeouts: For tests: how long a vendor may take to answer.
         run: Id of the flow run, if there is one.
         owner: Who claims, unique to this opening.
     """
@@ -69,6 +70,7 @@ class OpenStudio:
     models: Mapping[str, Model] = field(default_factory=lambda: MODELS)
     time: Time = field(default_factory=Time)
     transport: httpx.AsyncBaseTransport | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
     run: str = ""
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -145,7 +147,9 @@ class OpenStudio:
         """The client of a vendor, opened once."""
         name = vendor.partition("@")[0]
         if name not in self._clients:
-            client = open_client(self.account(name), transport=self.transport)
+            client = open_client(
+                self.account(name), transport=self.transport, timeouts=self.timeouts
+            )
             self._clients[name] = await self._exit.enter_async_context(client)
         return self._clients[name]
 

@@ -169,7 +169,7 @@ async def survey(
     while True:
         made = plan(filled, studio.facts(), pictures, known, faults=all_faults)
         keys = [clip.key for clip in made.clips if clip.key and clip.key not in known]
-        if made.faults or not keys:
+        if not keys:
             break
         for key in keys:
             known[key] = await known_of(studio.records, key)

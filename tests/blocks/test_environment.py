@@ -46,6 +46,10 @@ def test_a_gateway_in_the_own_network_can_be_no_sandbox():
         ({**KEY, "VIDEOGEN_SANDBOX": "perhaps"}, "VIDEOGEN_SANDBOX"),
         ({**KEY, "VIDEOGEN_SPEED": "fast"}, "VIDEOGEN_SPEED"),
         ({**KEY, "VIDEOGEN_SPEED": "0.5"}, "VIDEOGEN_SPEED"),
+        ({**KEY, "VIDEOGEN_LIMIT_PER_RUN": "much"}, "VIDEOGEN_LIMIT_PER_RUN"),
+        ({**KEY, "VIDEOGEN_LIMIT_PER_MONTH": "-1"}, "VIDEOGEN_LIMIT_PER_MONTH"),
+        ({**KEY, "VIDEOGEN_LIMIT_PER_MONTH": "nan"}, "VIDEOGEN_LIMIT_PER_MONTH"),
+        ({**KEY, "VIDEOGEN_ALLOW_UNPRICED": "perhaps"}, "VIDEOGEN_ALLOW_UNPRICED"),
         ({**KEY, "VIDEOGEN_PRICES": "cheap"}, "VIDEOGEN_PRICES"),
         ({**KEY, "VIDEOGEN_PRICES": '[{"modell": "x"}]'}, "VIDEOGEN_PRICES"),
     ],
@@ -67,6 +71,15 @@ def test_a_media_store_of_an_unknown_kind_is_refused():
     studio = studio_from_environment({**KEY, "VIDEOGEN_MEDIA_URL": "gopher://x/y"})
     with pytest.raises(StudioError, match="gopher"):
         studio.open()
+
+
+def test_limits_are_read_exactly():
+    limits = {"VIDEOGEN_LIMIT_PER_RUN": "2.50", "VIDEOGEN_LIMIT_PER_MONTH": "19.99"}
+    studio = studio_from_environment({**KEY, **limits, "VIDEOGEN_ALLOW_UNPRICED": "yes"}).open()
+    assert studio.limit_per_run == Decimal("2.5")
+    assert studio.limit_per_month == Decimal("19.99")
+    assert studio.allow_unpriced
+    assert studio_from_environment(KEY).open().limit_per_month == 0
 
 
 def test_prices_are_read_exactly():

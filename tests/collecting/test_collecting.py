@@ -272,7 +272,7 @@ async def test_collecting_beside_live_runs_disturbs_none(emulator, open_studio, 
     assert rounds > 1
     assert [clip.shot for clip in clips] == names
     assert len(vendors.charges) == 4
-    assert await studio.store.list("open") == []
+    assert await open_studio(vendors).store.list("open") == []
 
 
 @pytest.fixture

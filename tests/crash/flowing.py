@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from prefect_videogen.errors import FilmIncomplete
+from prefect_videogen.filming import Film
 from prefect_videogen.flows import generate_storyboard
 from prefect_videogen.storyboard import Storyboard
 
@@ -28,6 +29,7 @@ async def flow(order: dict[str, Any]) -> dict[str, Any]:
         )
     except FilmIncomplete as error:
         film = error.result
+    assert isinstance(film, Film)
     return {
         "film": film.digest,
         "bought": film.bought,

@@ -30,13 +30,13 @@ from prefect_videogen.waiting import Time
 LONG = 0.1
 
 
-def hurrying() -> Time:
-    """A clock that jumps over every sleep longer than a tenth of a second."""
+def hurrying(longest: float = LONG) -> Time:
+    """A clock that jumps over every sleep longer than a tenth of a second, or as told."""
     ahead = 0.0
 
     async def sleep(seconds: float) -> None:
         nonlocal ahead
-        if seconds > LONG:
+        if seconds > longest:
             ahead += seconds
             seconds = 0.0
         await asyncio.sleep(seconds)

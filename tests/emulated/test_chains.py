@@ -23,7 +23,7 @@ from prefect_videogen.filming import Film
 from prefect_videogen.media import first_frame, frame_rgb, last_frame, probe, psnr
 
 # Slow enough that jobs which are submitted together run together.
-EMULATOR = {"speed": 150.0}
+EMULATOR = {"speed": 100.0}
 PROMPTS = ["A rocket lifts off", "The smoke thins out", "The stars come out"]
 
 
@@ -93,12 +93,12 @@ def check_film(stage, film, *, frames: int) -> None:
 
 async def test_changed_prompt_buys_its_shot_and_what_hangs_on_it_only(stage):
     common: dict[str, Any] = {"model": "vidu-q3", "seconds": 1}
-    await film_of(generate_chain, prompts=PROMPTS, **common)
-    last = await film_of(generate_chain, prompts=[*PROMPTS[:2], "It rains"], **common)
-    assert [clip.how for clip in last.clips] == ["reused", "reused", "bought"]
-    first = await film_of(generate_chain, prompts=["It rains", *PROMPTS[1:]], **common)
-    assert [clip.how for clip in first.clips] == ["bought", "bought", "bought"]
-    assert len(stage.charges) == 3 + 1 + 3
+    await film_of(generate_chain, prompts=PROMPTS[:2], **common)
+    last = await film_of(generate_chain, prompts=[PROMPTS[0], "It rains"], **common)
+    assert [clip.how for clip in last.clips] == ["reused", "bought"]
+    first = await film_of(generate_chain, prompts=["It rains", PROMPTS[1]], **common)
+    assert [clip.how for clip in first.clips] == ["bought", "bought"]
+    assert len(stage.charges) == 2 + 1 + 2
 
 
 async def test_chain_without_a_picture_starts_with_a_text_model(stage):

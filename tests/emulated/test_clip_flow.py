@@ -103,7 +103,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_parameter_of_a_later_version_fails_before_any_request(stage, name):
+async def test_parameter_that_can_not_be_kept_fails_before_any_request(stage, name):
     given, says = REFUSED[name]
     with pytest.raises(StudioError, match=says) as caught:
         await clip_of("A kite", **given)
@@ -193,7 +193,7 @@ async def test_lost_answer_is_unknown_and_not_repeated_by_task_retries(stage):
     stage.emulator.faults.add("drop-after-accept")
     with pytest.raises(SubmissionUnknown):
         await clip_of("A lost kite")
-    assert stage.asked == ["submit"]
+    assert stage.asked.count("submit") == 1
     assert len(stage.charges) == 1
     clip = await clip_of("A lost kite", on_unknown="resubmit")
     assert clip.attempt == 2

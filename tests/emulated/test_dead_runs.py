@@ -17,23 +17,19 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun
-from prefect.deployments import run_deployment
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.states import Cancelling
 
-from prefect_videogen import collect_results, collect_results_sync, flows, generate_clip
+from prefect_videogen import Clip, collect_results, collect_results_sync, flows, generate_clip
 from prefect_videogen.errors import StudioError, SubmissionUnknown
 from prefect_videogen.flows.hooks import tell_open_jobs
 
 GENERATING = [flow for name, flow in vars(flows).items() if name in flows.__all__]
 SERVE = """
     import sys
-    from prefect import serve
-    from prefect.types.entrypoint import EntrypointType
-    from prefect_videogen.flows import generate_clip
+    from prefect_videogen import generate_clip
     if __name__ == "__main__":
-        module = EntrypointType.MODULE_PATH
-        serve(generate_clip.to_deployment(name=sys.argv[1], entrypoint_type=module))
+        generate_clip.serve(name=sys.argv[1])
 """
 PATIENCE = 90.0
 
@@ -98,7 +94,7 @@ async def test_hook_whose_studio_is_gone_does_not_raise(stage, logged):
 
 @pytest.fixture
 def served(stage, tmp_path, prefect_server):
-    """The flow generate-clip, served by a process of its own: gives the deployment's name."""
+    """The flow generate-clip, served by a process of its own: its deployment and that process."""
     stage.emulator.faults.add("job-hangs", times=None)
     script = tmp_path / "served.py"
     script.write_text(textwrap.dedent(SERVE), encoding="utf-8")
@@ -119,7 +115,7 @@ def served(stage, tmp_path, prefect_server):
             start_new_session=True,
         )
         try:
-            yield f"generate-clip/{name}"
+            yield f"generate-clip/{name}", process.pid
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -144,9 +140,10 @@ async def started(deployment: str, prompt: str, stage) -> FlowRun:
             with contextlib.suppress(Exception):
                 return await client.read_deployment_by_name(deployment)
 
-    await until(deployed)
+    found = await until(deployed)
     parameters = {"prompt": prompt, "model": "wan-2-5", "studio": "env"}
-    run = await run_deployment(deployment, parameters=parameters, timeout=0)
+    async with get_client() as client:
+        run = await client.create_flow_run_from_deployment(found.id, parameters=parameters)
 
     async def bought():
         jobs = list((stage.media / "runs" / str(run.id)).glob("*"))
@@ -176,23 +173,25 @@ async def said(run: FlowRun, words: str) -> str:
     return await until(line)
 
 
-def engine_of(run: FlowRun) -> int:
-    """The process that runs a flow: the one that has its id in its environment."""
-    wanted = f"PREFECT__FLOW_RUN_ID={run.id}".encode()
+def engine_of(session: int) -> int:
+    """The newest process that a server of flows, whose session it is, runs a flow in."""
+    found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                return int(folder.name)
-    message = "the run has no process"
-    raise AssertionError(message)
+            if b"spawn_main" in (folder / "cmdline").read_bytes():
+                process = int(folder.name)
+                found += [process] if os.getsid(process) == session else []
+    assert found, "the run has no process"
+    return max(found)
 
 
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes in /proc")
 async def test_cancelled_terminated_and_killed_runs_say_what_is_billed_and_leave_the_job(
     stage, served
 ):
     """One test, as serving takes its time: three runs of one deployment, each ended its way."""
-    cancelled = await started(served, "A cancelled kite", stage)
+    deployment, session = served
+    cancelled = await started(deployment, "A cancelled kite", stage)
     command = [sys.executable, "-m", "prefect", "flow-run", "cancel", str(cancelled.id)]
     api = {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
     await asyncio.to_thread(
@@ -200,16 +199,16 @@ async def test_cancelled_terminated_and_killed_runs_say_what_is_billed_and_leave
     )
     await ended(cancelled, "Cancelled")
 
-    terminated = await started(served, "A terminated kite", stage)
-    os.kill(engine_of(terminated), signal.SIGTERM)
+    terminated = await started(deployment, "A terminated kite", stage)
+    os.kill(engine_of(session), signal.SIGTERM)
     await ended(terminated, "Crashed")
 
-    killed = await started(served, "A killed kite", stage)
-    os.kill(engine_of(killed), signal.SIGKILL)
+    killed = await started(deployment, "A killed kite", stage)
+    os.kill(engine_of(session), signal.SIGKILL)
     await ended(killed, "Crashed")
 
     for run, charge in zip((cancelled, terminated, killed), stage.charges, strict=True):
-        line = await said(run, charge.job_id + " at apixo@sandbox is still billed")
+        line = await said(run, charge.job_id + " at apixo@sandbox goes on and is still billed")
         assert "Shot clip" in line
         assert "run again or collect-results fetches it" in line
     # Nobody took the jobs away, at the vendor or in the records.
@@ -220,6 +219,7 @@ async def test_cancelled_terminated_and_killed_runs_say_what_is_billed_and_leave
 async def test_collect_results_fetches_and_leaves_a_table(stage, artifact):
     before = len((await collect_results(studio="env")).running)  # of the tests above
     clip = await generate_clip(prompt="A collected kite", model="wan-2-5", studio="env")
+    assert isinstance(clip, Clip)
     (stage.path(clip.path).parent / "1/4-stored.json").unlink()  # as if killed just before
 
     collected = await collect_results(studio="env")

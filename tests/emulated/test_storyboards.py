@@ -242,17 +242,24 @@ async def test_plan_names_exactly_what_the_run_then_buys(stage):
     [
         ({"wait": "suspend"}, "wait = suspend"),
         ({"wait": "callback"}, "wait = callback"),
-        ({"budget": 1.5}, "budgets"),
-        ({"budget_name": "june"}, "budgets"),
+        ({"budget": -1.5}, "no amount of money"),
+        ({"budget_name": "june"}, "has no budget"),
         ({"review": "shots"}, "review = shots"),
         ({"review": "film"}, "review = film"),
     ],
 )
-async def test_parameter_of_a_later_version_fails_before_any_request(stage, given, says):
+async def test_parameter_that_can_not_be_kept_fails_before_any_request(stage, given, says):
     with pytest.raises(StudioError, match=says) as caught:
         await film_of(board("Later", Shot(prompt="One")), **given)
     assert caught.value.next_step
     assert len(stage.emulator.requests) == stage.seen[1]
+
+
+async def test_budget_without_prices_is_refused_before_buying(stage):
+    with pytest.raises(StudioError, match="no price for 01"):
+        await film_of(board("Unpriced", Shot(prompt="An unpriced kite")), budget=1.5)
+    assert stage.charges == []
+    assert "submit" not in stage.asked
 
 
 async def test_file_and_form_together_or_neither_are_refused(stage):

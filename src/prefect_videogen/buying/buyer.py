@@ -12,7 +12,6 @@ import logging
 import uuid
 from dataclasses import dataclass
 
-from prefect_videogen.budgets import Purse
 from prefect_videogen.buying.policy import (
     MOST_JOBS,
     Next,
@@ -35,6 +34,7 @@ from prefect_videogen.pictures import probe_lora, publish
 from prefect_videogen.plan import PlannedClip
 from prefect_videogen.progress import tell
 from prefect_videogen.records import Attempt, Claimed, End, History, Submitted
+from prefect_videogen.reserving import Purse
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.vendors import Submitted as Accepted
 from prefect_videogen.vendors import encode_body, request_body
@@ -50,6 +50,7 @@ AFTER_WINDOW = 30.0
 SHORTEST_WINDOW = 4.0
 REPEAT_AFTER = 60.0
 UNSENT_TRIES = 5
+SHORTEST_BACKOFF = 0.25
 PATIENCE = 1800.0
 """Seconds for which a throttled submission is tried again."""
 
@@ -324,7 +325,7 @@ class Buyer:
                 raise error
             delay = error.retry_after
             if delay is None:
-                delay = min(5 * 1.5 ** (self._tries - 1), 60) / speed
+                delay = max(min(5 * 1.5 ** (self._tries - 1), 60) / speed, SHORTEST_BACKOFF)
             self.studio.pace(self.model).slow_down(delay)
         else:
             if self._tries >= UNSENT_TRIES:

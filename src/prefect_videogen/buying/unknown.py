@@ -22,7 +22,7 @@ REPEATABLE = 600.0
 """Seconds after the claim in which EvoLink's idempotency key is trusted."""
 
 SHORTEST_REPEATABLE = 60.0
-SKEW = 60.0
+SKEW = 10.0
 """Seconds by which the vendor's clock may differ from ours."""
 
 

@@ -54,7 +54,7 @@ def exit_code_of(error: VideoGenError) -> int:
 
 def _stopped_by_budget(error: VideoGenError) -> bool:
     """Whether a film lacks a shot that no budget had money for."""
-    missing = error.result.missing if isinstance(error, FilmIncomplete) else ()
+    missing = getattr(getattr(error, "result", None), "missing", ())
     return any(entry.error == BudgetExceeded.__name__ for entry in missing)
 
 

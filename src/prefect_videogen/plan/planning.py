@@ -97,6 +97,7 @@ class _Planner:
         if not cycles:
             clips = self._with_keys(clips)
             self._note_long_chains(clips)
+        self._check_publishing(clips)
         to_buy = distinct(clip for clip in clips if clip.to_buy)
         return Plan(
             title=self.board.title,
@@ -301,6 +302,18 @@ class _Planner:
                     digests[clip.id] = found.last_frame
             waiting = [clip for clip in waiting if clip.id not in done]
         return [done[clip.id] for clip in clips]
+
+    def _check_publishing(self, clips: list[PlannedClip]) -> None:
+        """A picture must be able to reach the vendor, unless its clip is bought already."""
+        for clip in clips:
+            vendor = self.studio.models[clip.model].vendor
+            if not clip.to_buy or vendor in self.studio.publishes:
+                continue
+            for use in clip.pictures:
+                if use.kind != "vendor":
+                    problem = f"can't be handed to {vendor}: nowhere to publish a picture"
+                    remedy = "give the media store a public URL, or write `vendor:https://...`"
+                    self.fault(clip.shot, f"{use.role}_frame", use.ref, problem, remedy)
 
     def _cycle_fault(self, cycle: Cycle) -> None:
         way = " -> ".join((*cycle, cycle[0]))

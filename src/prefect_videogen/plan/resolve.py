@@ -337,13 +337,6 @@ class ShotResolver:
             still = self.stills.get(use.ref) if use.kind == "still" else None
             if isinstance(still, Unreadable):
                 self.fault(name, use.ref, still.problem, still.remedy)
-            if use.kind != "vendor" and self.model.vendor not in self.studio.publishes:
-                self.fault(
-                    name,
-                    use.ref,
-                    f"can't be handed to {self.model.vendor}: nowhere to publish a picture",
-                    "give the media store a public URL, or write `vendor:https://...`",
-                )
 
     def _check_shape(self, ratio: str) -> None:
         if self._fit() != "keep" and not _RATIO.fullmatch(ratio):
