@@ -13,11 +13,7 @@ ALL = list(rows())
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    from prefect_videogen import downloading, fetching  # noqa: PLC0415 - to put them back
-
-    monkeypatch.setattr(downloading, "TIMEOUT", downloading.TIMEOUT)
-    monkeypatch.setattr(fetching, "SHORTEST_PATIENCE", fetching.SHORTEST_PATIENCE)
-    quick()
+    quick(monkeypatch.setattr)
 
 
 @pytest.mark.parametrize("row", ALL, ids=str)

@@ -325,8 +325,9 @@ class Buyer:
                 raise error
             delay = error.retry_after
             if delay is None:
-                delay = max(min(5 * 1.5 ** (self._tries - 1), 60) / speed, SHORTEST_BACKOFF)
+                delay = min(5 * 1.5 ** (self._tries - 1), 60) / speed
             self.studio.pace(self.model).slow_down(delay)
+            delay = max(delay, SHORTEST_BACKOFF)
         else:
             if self._tries >= UNSENT_TRIES:
                 raise error
