@@ -30,10 +30,12 @@ class S3Server:
     Attributes:
         endpoint: Its address.
         options: What s3fs needs to reach it.
+        reader: The same for somebody who may read but not write.
     """
 
     endpoint: str
     options: dict[str, Any]
+    reader: dict[str, Any]
 
     def folder(self) -> str:
         """A new, empty place in the bucket: its s3:// address."""
@@ -49,7 +51,12 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    reader = {
+        "name": "reader",
+        "credentials": [{"accessKey": "reader-key", "secretKey": SECRET}],
+        "actions": ["Read", "List"],
+    }
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity, reader]}))
     ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
     command = [
         str(Path(sys.executable).with_name("weed")),
@@ -75,7 +82,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         try:
             options = {"key": KEY, "secret": SECRET, "endpoint_url": endpoint}
             wait_until_up(endpoint, server, options)
-            yield S3Server(endpoint, options)
+            yield S3Server(endpoint, options, {**options, "key": "reader-key"})
         finally:
             server.kill()
             server.wait()

@@ -107,3 +107,17 @@ def end_of(error: VendorError, kind: EndKind, at: float, job_id: str | None = No
         billed=error.billed,
         job_id=job_id or error.job_id,
     )
+
+
+def table_of_verdicts() -> str:
+    """The policy as a Markdown table, for the documentation."""
+    head = ("what happened", "error", "recorded as", "this run", "a later run")
+    rows: list[tuple[str, ...]] = [head, ("---",) * len(head)]
+    rows += [_row(kind, kind.__name__, verdict) for kind, verdict in VERDICTS.items()]
+    rows.append(_row(errors.JobFailed, "JobFailed, passing reason", _PASSING))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _row(kind: type[VendorError], name: str, verdict: Verdict) -> tuple[str, ...]:
+    meaning = (kind.__doc__ or "").strip().splitlines()[0]
+    return (meaning, f"`{name}`", verdict.end or "-", verdict.now.value, verdict.later.value)

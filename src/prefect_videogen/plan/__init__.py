@@ -17,7 +17,8 @@ from prefect_videogen.plan.model import (
     Unreadable,
     slugify,
 )
-from prefect_videogen.plan.planning import plan, price_of, still_references
+from prefect_videogen.plan.planning import plan, still_references
+from prefect_videogen.plan.prices import price_of
 
 __all__ = [
     "ClipState",

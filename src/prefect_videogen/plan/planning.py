@@ -10,7 +10,6 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 
 from prefect_videogen.capabilities import Advice
 from prefect_videogen.errors import Fault
@@ -23,12 +22,12 @@ from prefect_videogen.plan.model import (
     Plan,
     PlannedClip,
     PlannedJoin,
-    Price,
     Role,
     StudioFacts,
     distinct,
     slugify,
 )
+from prefect_videogen.plan.prices import price_of, totals_of
 from prefect_videogen.plan.resolve import ShotResolver, Stills
 from prefect_videogen.storyboard import Shot, Storyboard
 
@@ -105,7 +104,7 @@ class _Planner:
             clips=tuple(clips),
             joins=self._joins(clips),
             film=self.board.film,
-            totals=_totals(to_buy),
+            totals=totals_of(to_buy),
             unpriced=sum(clip.price is None for clip in to_buy),
             seconds=0 if cycles else self._wall_time(clips),
             notes=tuple(dict.fromkeys(self.notes)),
@@ -375,30 +374,6 @@ class _Planner:
             return 0.0
         vendor = self.studio.models[clip.model].vendor
         return sum(clip.expected) / 2 / self.studio.speeds.get(vendor, 1.0)
-
-
-def price_of(clip: PlannedClip, prices: Sequence[Price]) -> Money | None:
-    """Estimate a clip's price: the first entry that matches, or None if none does."""
-    for price in prices:
-        matches = (
-            price.model == clip.model
-            and price.mode in {"", clip.mode}
-            and price.resolution in {"", clip.resolution}
-            and price.routing in {"", clip.routing or "auto"}
-        )
-        if matches:
-            units = Decimal(str(clip.seconds)) if price.per == "second" else Decimal(1)
-            return Money(amount=price.amount * units, currency=price.currency)
-    return None
-
-
-def _totals(clips: Sequence[PlannedClip]) -> tuple[Money, ...]:
-    sums: dict[str, Decimal] = {}
-    for clip in clips:
-        if clip.price:
-            currency = clip.price.currency
-            sums[currency] = sums.get(currency, Decimal(0)) + clip.price.amount
-    return tuple(Money(amount=amount, currency=currency) for currency, amount in sums.items())
 
 
 def _cycles(clips: Sequence[PlannedClip]) -> Iterator[Cycle]:

@@ -1,0 +1,33 @@
+"""What clips are estimated to cost: pure, exact, by the studio's price list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from prefect_videogen.plan.model import Money, PlannedClip, Price
+
+
+def price_of(clip: PlannedClip, prices: Sequence[Price]) -> Money | None:
+    """Estimate a clip's price: the first entry that matches, or None if none does."""
+    for price in prices:
+        matches = (
+            price.model == clip.model
+            and price.mode in {"", clip.mode}
+            and price.resolution in {"", clip.resolution}
+            and price.routing in {"", clip.routing or "auto"}
+        )
+        if matches:
+            units = Decimal(str(clip.seconds)) if price.per == "second" else Decimal(1)
+            return Money(amount=price.amount * units, currency=price.currency)
+    return None
+
+
+def totals_of(clips: Sequence[PlannedClip]) -> tuple[Money, ...]:
+    """Add the clips' prices up, one sum a currency; the unpriced count nothing."""
+    sums: dict[str, Decimal] = {}
+    for clip in clips:
+        if clip.price:
+            currency = clip.price.currency
+            sums[currency] = sums.get(currency, Decimal(0)) + clip.price.amount
+    return tuple(Money(amount=amount, currency=currency) for currency, amount in sums.items())
