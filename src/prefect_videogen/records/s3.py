@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-PART = 16 * 1024 * 1024
+PART = 8 * 1024 * 1024
 """Bytes of one part of a large upload; four are in memory at a time."""
 
 CONCURRENT_PARTS = 4
