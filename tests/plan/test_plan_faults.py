@@ -16,10 +16,10 @@ def test_ten_mistakes_are_ten_faults_with_all_that_is_needed(plan_of):
     gone = Unreadable("can't be read: No such file or directory", "check the path or address")
     made = plan_of(TEN.read_text(encoding="utf-8"), stills={"gone.png": gone})
     assert {(fault.shot, fault.field, fault.value) for fault in made.faults} == {
-        ("word", "duration", ""),
+        ("word", "duration", "5"),
         ("length", "seconds", "7"),
         ("frames", "last_frame", "still.png"),
-        ("tier", "tier", ""),
+        ("tier", "tier", "standard"),
         ("gone", "first_frame", "gone.png"),
         ("model", "model", "vidu-3"),
         ("name", "prompt", "{cty}"),

@@ -167,27 +167,34 @@ def test_anchor_and_merge_key_share_fields():
 
 
 @pytest.mark.parametrize(
-    ("text", "shot", "field", "line", "remedy"),
+    ("text", "shot", "field", "value", "line", "remedy"),
     [
-        ("titel: x", "", "titel", 1, "did you mean `title`?"),
-        ("shots:\n  - promt: x", "01", "promt", 2, "did you mean `prompt`?"),
-        ("shots:\n  - {id: a, zoom: 2}", "a", "zoom", 2, "vendor fields go under `options`"),
-        ("shots: [{film: {}}]", "01", "film", 1, "it belongs at the top of the storyboard"),
-        ("qqq: 1", "", "qqq", 1, "remove it"),
-        ("film:\n  sounds: none", "", "film.sounds", 2, "did you mean `sound`?"),
+        ("titel: x", "", "titel", "x", 1, "did you mean `title`?"),
+        ("shots:\n  - promt: x", "01", "promt", "x", 2, "did you mean `prompt`?"),
+        ("shots:\n  - {id: a, zoom: 2}", "a", "zoom", "2", 2, "vendor fields go under `options`"),
+        ("shots: [{film: {}}]", "01", "film", "", 1, "it belongs at the top of the storyboard"),
+        ("qqq: 1", "", "qqq", "1", 1, "remove it"),
+        ("film:\n  sounds: none", "", "film.sounds", "none", 2, "did you mean `sound`?"),
         (
             "shots:\n  - id: a\n    loras:\n      - path: x\n        weight: 1",
             "a",
             "loras.0.weight",
+            "1",
             5,
             "use path, scale",
         ),
-        ("? [a, b]\n: 1", "", "?", 1, "remove it"),
+        ("? [a, b]\n: 1", "", "?", "1", 1, "remove it"),
     ],
 )
-def test_unknown_key_is_named_with_line_and_nearest(text, shot, field, line, remedy):
+def test_unknown_key_is_named_with_line_and_nearest(text, shot, field, value, line, remedy):
     fault = fault_in(text)
-    assert fault == Fault(shot, field, "", "is not a known field", remedy, line)
+    assert fault == Fault(shot, field, value, "is not a known field", remedy, line)
+
+
+def test_key_that_strayed_into_a_storyboard_is_not_quoted():
+    fault = fault_in("api_key: sk-very-secret")
+    assert fault.field == "api_key"
+    assert "sk-very-secret" not in str(fault)
 
 
 @pytest.mark.parametrize(("word", "ours"), OTHER_WORDS.items())

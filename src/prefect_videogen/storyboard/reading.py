@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -279,10 +280,11 @@ def _fault_of(problem: Any, data: dict[str, Any], reading: StoryboardText) -> Fa
         shot = named if isinstance(named, str) and named else f"{path[1] + 1:02d}"
     name = ".".join(str(part) for part in inside) or "shots"
     line = next((reading.lines[p] for p in _outwards(path) if p in reading.lines), None)
-    if problem["type"] == "extra_forbidden":
-        return Fault(shot, name, "", "is not a known field", _nearest(inside, shot), line)
     value = problem["input"]
-    shown = "" if isinstance(value, dict | list | BaseModel) else _short(value)
+    hidden = isinstance(value, dict | list | BaseModel) or _SECRET.search(name)
+    shown = "" if hidden else _short(value)
+    if problem["type"] == "extra_forbidden":
+        return Fault(shot, name, shown, "is not a known field", _nearest(inside, shot), line)
     return Fault(shot, name, shown, _reason(problem), _remedy(problem), line)
 
 
@@ -290,6 +292,9 @@ def _outwards(path: Path) -> Iterator[Path]:
     for length in range(len(path), 0, -1):
         yield path[:length]
 
+
+_SECRET = re.compile(r"key|token|secret|password", re.IGNORECASE)
+"""Names whose values are never quoted: a key that strayed into a storyboard stays unseen."""
 
 _INSIDE: Mapping[str, type[BaseModel]] = {"film": FilmOptions, "loras": Lora}
 
