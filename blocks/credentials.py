@@ -6,7 +6,7 @@ gives them out to `include_secrets=true`, so switch its authentication on.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import Field, HttpUrl, SecretStr
@@ -27,6 +27,21 @@ LOGO = HttpUrl(f"{DOCUMENTATION}/raw/main/docs/logo.png")
 
 Sandbox = Literal["auto", "yes", "no"]
 """Whether clips are kept apart from bought ones; auto: for loopback and private hosts only."""
+
+ApiKey = Annotated[SecretStr, Field(title="API key", description="The account's API key.")]
+SandboxChoice = Annotated[
+    Sandbox,
+    Field(
+        description="Whether its clips are kept apart from bought ones; auto does so for "
+        "addresses on this machine or network only."
+    ),
+]
+Speed = Annotated[
+    float,
+    Field(
+        ge=1, description="How much faster than documented the endpoint runs; 1 for the real one."
+    ),
+]
 
 
 def is_sandbox(sandbox: Sandbox, base_url: str) -> bool:
@@ -50,18 +65,10 @@ class ApixoCredentials(CredentialsBlock):
     _documentation_url = DOCUMENTATION
     _logo_url = LOGO
 
-    api_key: SecretStr = Field(title="API key", description="The account's API key.")
+    api_key: ApiKey
     base_url: str = Field(default=APIXO_URL, title="Base URL", description="Address of the API.")
-    sandbox: Sandbox = Field(
-        default="auto",
-        description="Whether its clips are kept apart from bought ones; auto does so for "
-        "addresses on this machine or network only.",
-    )
-    speed: float = Field(
-        default=1.0,
-        ge=1,
-        description="How much faster than documented the endpoint runs; 1 for the real one.",
-    )
+    sandbox: SandboxChoice = "auto"
+    speed: Speed = 1.0
 
     def account(self) -> Account:
         """The account as the library knows it.
@@ -101,23 +108,15 @@ class EvolinkCredentials(CredentialsBlock):
     _documentation_url = DOCUMENTATION
     _logo_url = LOGO
 
-    api_key: SecretStr = Field(title="API key", description="The account's API key.")
+    api_key: ApiKey
     base_url: str = Field(default=EVOLINK_URL, title="Base URL", description="Address of the API.")
     files_url: str = Field(
         default=EVOLINK_FILES_URL,
         title="Files URL",
         description="Address of the file upload, where pictures go if nothing else serves them.",
     )
-    sandbox: Sandbox = Field(
-        default="auto",
-        description="Whether its clips are kept apart from bought ones; auto does so for "
-        "addresses on this machine or network only.",
-    )
-    speed: float = Field(
-        default=1.0,
-        ge=1,
-        description="How much faster than documented the endpoint runs; 1 for the real one.",
-    )
+    sandbox: SandboxChoice = "auto"
+    speed: Speed = 1.0
 
     def account(self) -> Account:
         """The account as the library knows it.

@@ -135,12 +135,13 @@ async def make_clip(board: Board, options: RunOptions) -> Clip | Plan:
 async def _making(board: Board, options: RunOptions) -> AsyncIterator[Plan | _Making]:
     """Survey and plan; what follows is a run, or nothing if only the plan was asked for."""
     options.check()
+    scheduled = scheduled_start()
     async with opened(options.studio, run=flow_run.get_id() or "") as studio:
         surveyed = await survey(
             studio,
             board,
             variables=options.variables,
-            scheduled=scheduled_start(),
+            scheduled=scheduled,
             keep=not options.plan_only,
         )
         plan = surveyed.check()
@@ -148,7 +149,6 @@ async def _making(board: Board, options: RunOptions) -> AsyncIterator[Plan | _Ma
             await report(plan)
             yield plan
             return
-        scheduled = scheduled_start()
         budgets = budgets_of(
             studio,
             amount=options.budget,

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydantic import SecretStr
+from tests.asking import request_of
 from tests.seaweed import s3_server
 
-from prefect_videogen.buying import ClipRequest, PictureInput
+from prefect_videogen.buying import ClipRequest
 from prefect_videogen.emulator import Emulator
 from prefect_videogen.records import LocalStore
 from prefect_videogen.storyboard import Shot, Storyboard
@@ -123,17 +124,7 @@ def ask() -> Callable[..., Awaitable[ClipRequest]]:
         surveyed = await survey(
             studio, Board(Storyboard(shots=[shot])), variables={}, scheduled=SCHEDULED, keep=True
         )
-        clip = surveyed.check().clips[0]
-        assert clip.key is not None
-        pictures = tuple(
-            PictureInput(
-                use=use,
-                sha256=surveyed.stills[use.ref].picture.sha256,
-                path=surveyed.stills[use.ref].path,
-            )
-            for use in clip.pictures
-        )
-        return ClipRequest(clip=clip, key=clip.key, pictures=pictures)
+        return request_of(surveyed)
 
     return plan
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import shutil
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -223,11 +222,3 @@ async def _expired(studio: OpenStudio, job: Job, ready: Ready, status: int) -> N
 def _file_digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-async def copy_out(studio: OpenStudio, path: str, target: Path) -> Path:
-    """Copy an object of the media store to a local file."""
-    source = await studio.store.fetch(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    await asyncio.to_thread(shutil.copyfile, source, target)
-    return target

@@ -14,9 +14,10 @@ from typing import Any
 
 import httpx
 from pydantic import SecretStr
+from tests.asking import request_of
 from tests.crash.points import DeadlyStore, DeadlyTransport, Points
 
-from prefect_videogen.buying import Buyer, ClipRequest, PictureInput, wait_for
+from prefect_videogen.buying import Buyer, wait_for
 from prefect_videogen.errors import VideoGenError
 from prefect_videogen.fetching import fetch_clip
 from prefect_videogen.filming import FilmPart, make_film
@@ -88,17 +89,7 @@ async def make(order: dict[str, Any]) -> dict[str, Any]:
 async def _film(studio: OpenStudio, order: dict[str, Any]) -> tuple[str, str, str]:
     board = Board(Storyboard(title=order["run"], shots=[Shot(**order["shot"])]))
     surveyed = await survey(studio, board, variables={}, scheduled=datetime.now(UTC), keep=True)
-    clip = surveyed.check().clips[0]
-    assert clip.key is not None
-    pictures = tuple(
-        PictureInput(
-            use=use,
-            sha256=surveyed.stills[use.ref].picture.sha256,
-            path=surveyed.stills[use.ref].path,
-        )
-        for use in clip.pictures
-    )
-    request = ClipRequest(clip=clip, key=clip.key, pictures=pictures)
+    request = request_of(surveyed)
     job = await Buyer(studio, request, on_unknown=order["on_unknown"]).buy()
     fetched = await fetch_clip(studio, await wait_for(studio, job))
     film = await make_film(

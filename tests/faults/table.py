@@ -22,10 +22,11 @@ if __name__ == "__main__":
 
 import httpx
 from pydantic import SecretStr
+from tests.asking import request_of
 from tests.crash.making import hurrying
 
 from prefect_videogen import downloading, fetching
-from prefect_videogen.buying import Buyer, ClipRequest, PictureInput, buyer, wait_for
+from prefect_videogen.buying import Buyer, ClipRequest, buyer, wait_for
 from prefect_videogen.emulator import MENU, Emulator
 from prefect_videogen.errors import JobFailed, VideoGenError
 from prefect_videogen.fetching import Clip, fetch_clip
@@ -33,7 +34,7 @@ from prefect_videogen.filming import FilmPart, make_film
 from prefect_videogen.records import LocalStore
 from prefect_videogen.storyboard import FilmOptions, Shot, Storyboard
 from prefect_videogen.studio import OpenStudio
-from prefect_videogen.survey import Board, Survey, survey
+from prefect_videogen.survey import Board, survey
 from prefect_videogen.vendors import Account, Timeouts
 from prefect_videogen.waiting import Time, rules
 
@@ -160,20 +161,6 @@ async def bought(studio: OpenStudio, request: ClipRequest) -> Clip:
         except JobFailed as error:
             if not error.transient:
                 raise
-
-
-def request_of(surveyed: Survey) -> ClipRequest:
-    """The request of a survey's only clip."""
-    clip = surveyed.check().clips[0]
-    pictures = tuple(
-        PictureInput(
-            use=use,
-            sha256=surveyed.stills[use.ref].picture.sha256,
-            path=surveyed.stills[use.ref].path,
-        )
-        for use in clip.pictures
-    )
-    return ClipRequest(clip=clip, key=clip.key or "", pictures=pictures)
 
 
 def quick(change: Callable[[object, str, object], None] = setattr) -> None:

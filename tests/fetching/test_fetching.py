@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from pathlib import Path
 
 import httpx
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from prefect_videogen import downloading, fetching
 from prefect_videogen.buying import Buyer
 from prefect_videogen.errors import DownloadError, UntrustedAddress
-from prefect_videogen.fetching import copy_out, fetch_clip
+from prefect_videogen.fetching import fetch_clip
 from prefect_videogen.media import first_frame, frame_rgb, last_frame_png, probe, psnr
 
 
@@ -319,11 +318,3 @@ async def test_job_without_a_result_is_not_fetched(emulator, open_studio, ask):
         job = await Buyer(studio, await ask(studio)).buy()
         with pytest.raises(DownloadError, match="no result yet"):
             await fetch_clip(studio, job)
-
-
-async def test_clip_is_copied_out_whole(ready, tmp_path: Path):
-    _, studio, job = ready
-    async with studio:
-        clip = await fetch_clip(studio, job)
-        out = await copy_out(studio, clip.path, tmp_path / "new/folder/clip.mp4")
-    assert hashlib.sha256(out.read_bytes()).hexdigest() == clip.sha256
