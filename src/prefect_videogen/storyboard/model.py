@@ -7,6 +7,7 @@ business; here only shapes are checked.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -15,6 +16,13 @@ Switch = Literal["", "on", "off"]
 
 SMALLEST_SIDE = 64
 """Pixels; a film is at least this wide and high."""
+
+Transition = Literal["cut", "crossfade", "dip"]
+HandOver = Literal["last", "steady"]
+OnMissing = Literal["fail", "skip", "hold", "slate"]
+VARIANT = re.compile(r"[1-9]\d?:[1-9]\d?", re.ASCII)
+LONGEST_CROSSFADE = 5.0
+"""Seconds; more than that is a shot of its own."""
 
 
 class _Strict(BaseModel):
@@ -52,6 +60,11 @@ class ShotFields(_Strict):
         default_factory=list, description="Models tried in order after a definite refusal."
     )
     takes: int = Field(0, ge=0, le=20, description="Buy takes 1 to n of the shot; 0: just one.")
+    hand_over: Literal["", "last", "steady"] = Field(
+        "",
+        description="Frame that a chained shot starts on: the last, or the last one before a "
+        "black or frozen tail; empty: last.",
+    )
     options: dict[str, Any] = Field(
         default_factory=dict, description="The vendor's own input fields, and mode."
     )
@@ -76,8 +89,34 @@ class Shot(ShotFields):
         "or shot:<id>.",
     )
     last_frame: str = Field("", description="Picture the shot ends on: a path or address, or next.")
+    video: str = Field(
+        "", description="Own footage instead of a bought clip: a path, s3:// or https:// address."
+    )
+    trim: list[float] = Field(
+        default_factory=list,
+        description="From and to in seconds: the part that goes into the film; to 0: its end.",
+    )
+    transition: Literal["", "cut", "crossfade", "dip"] = Field(
+        "", description="How the shot before gives way to this one; empty: the film's."
+    )
+    crossfade_seconds: float = Field(
+        0, ge=0, le=LONGEST_CROSSFADE, description="Length of that transition; 0: the film's."
+    )
     take: str = Field("1", description="Which deliberate version this is: 1, 2, ... or a word.")
     pick: int = Field(0, ge=0, description="Which of the takes goes into the film; 0: the first.")
+
+    @field_validator("trim")
+    @classmethod
+    def _trim(cls, value: list[float]) -> list[float]:
+        if not value:
+            return value
+        if len(value) != 2 or value[0] < 0 or value[1] < 0:  # noqa: PLR2004 - from and to
+            message = "write [from, to] in seconds, for example [0.5, 4]"
+            raise ValueError(message)
+        if value[1] and value[1] <= value[0]:
+            message = "ends before it begins"
+            raise ValueError(message)
+        return value
 
     @field_validator("take", mode="before")
     @classmethod
@@ -89,14 +128,36 @@ class Shot(ShotFields):
 class FilmOptions(_Strict):
     """How the clips become a film."""
 
-    transition: Literal["cut"] = Field("cut", description="How one shot follows another.")
+    transition: Transition = Field(
+        "cut", description="How one shot follows another: cut, crossfade or dip to black."
+    )
+    crossfade_seconds: float = Field(
+        0.5, gt=0, le=LONGEST_CROSSFADE, description="Length of crossfades and dips in seconds."
+    )
     sound: Literal["clips", "none"] = Field("clips", description="Keep the clips' sound or none.")
-    on_missing: Literal["fail", "skip"] = Field(
-        "fail", description="What becomes of the film when a shot is missing."
+    music: str = Field(
+        "", description="Music under the film, quieter where clips sound: a path or address."
+    )
+    loudness: float = Field(
+        0, ge=-40, le=0, description="Loudness of the film in LUFS, for example -16; 0: as it is."
+    )
+    on_missing: OnMissing = Field(
+        "fail",
+        description="What becomes of the film when a shot is missing: no film, without the shot, "
+        "hold the frame before it, or show a card.",
     )
     fit: Literal["crop", "pad"] = Field("pad", description="How odd sizes join the film.")
     size: str = Field("", description="Width x height, for example 1280x720; empty: the clips'.")
     fps: float = Field(0, ge=0, le=120, description="Frames a second; 0: the clips'.")
+    encode: Literal["auto", "always"] = Field(
+        "auto", description="Copy the picture where that is proven to be the same, or never."
+    )
+    variants: list[str] = Field(
+        default_factory=list, description="Further shapes of the film: 16:9, 9:16, 1:1, 4:5."
+    )
+    match_colour: float = Field(
+        0, ge=0, le=1, description="How far chained clips take on their first clip's colours, 0 to 1."
+    )
 
     @field_validator("size")
     @classmethod
@@ -111,6 +172,15 @@ class FilmOptions(_Strict):
             message = "use even numbers of at least 64"
             raise ValueError(message)
         return f"{int(width)}x{int(height)}"
+
+    @field_validator("variants")
+    @classmethod
+    def _variants(cls, values: list[str]) -> list[str]:
+        for value in values:
+            if not VARIANT.fullmatch(value):
+                message = f"{value} is no shape, write width:height, for example 9:16"
+                raise ValueError(message)
+        return list(dict.fromkeys(values))
 
 
 class Storyboard(ShotFields):
