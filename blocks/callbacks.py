@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from urllib.parse import urlsplit
 
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
 from prefect_videogen.blocks.credentials import DOCUMENTATION, LOGO
 from prefect_videogen.errors import StudioError
+from prefect_videogen.studio import OpenStudio
 from prefect_videogen.vendors import is_private_host
 
 LONGEST_URL = 2048
@@ -47,19 +49,53 @@ class CallbackEndpoint(Block):
 
     def verify(self, key: str, attempt: int, token: str) -> bool:
         """Whether a token is the one of this attempt; takes the same time either way."""
-        return hmac.compare_digest(self.token(key, attempt), token)
+        return hmac.compare_digest(self.token(key, attempt).encode(), token.encode())
 
-    def job_url(self, key: str, attempt: int) -> str:
+    def job_url(self, key: str, attempt: int, *, sandbox: bool = False) -> str:
         """The address that is given to a vendor for one attempt.
 
+        Args:
+            key: Key of the clip.
+            attempt: Number of the attempt.
+            sandbox: Whether the vendor is a sandbox, which reaches plain and private addresses.
+
         Raises:
-            StudioError: If it is not public https, or longer than vendors accept.
+            StudioError: If it is not public https, or longer than vendors accept, or there is no
+                secret.
         """
-        url = f"{self.url.rstrip('/')}/{key}/{attempt}/{self.token(key, attempt)}"
-        if not url.startswith("https://") or is_private_host(url):
+        if not self.secret.get_secret_value():
+            message = "the callback endpoint has no secret, so anybody could forge callbacks"
+            step = "Set VIDEOGEN_CALLBACK_SECRET, or the block's secret, to a long random text."
+            raise StudioError(message, next_step=step)
+        if not _is_reachable(self.url, sandbox=sandbox):
             message = "the callback endpoint is not a public https address"
             raise StudioError(message, next_step="Put the receiver behind a public TLS proxy.")
+        url = f"{self.url.rstrip('/')}/{key}/{attempt}/{self.token(key, attempt)}"
         if len(url) >= LONGEST_URL:
             message = f"the callback address has {len(url)} characters"
             raise StudioError(message, next_step=f"Keep it under {LONGEST_URL}.")
         return url
+
+
+def _is_reachable(url: str, *, sandbox: bool) -> bool:
+    """Whether a vendor may be given an address below this one."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if not parts.hostname or parts.query or parts.fragment:
+        return False
+    if sandbox:
+        return parts.scheme in {"http", "https"}
+    return parts.scheme == "https" and not is_private_host(url)
+
+
+def check_addresses(studio: OpenStudio) -> None:
+    """Refuse a callback endpoint that one of the studio's vendors could not use.
+
+    Raises:
+        StudioError: Naming what is wrong with it; before anything is bought.
+    """
+    if studio.callbacks is not None:
+        for account in studio.accounts.values():
+            studio.callbacks.job_url("0" * 64, 1, sandbox=account.sandbox)

@@ -17,7 +17,9 @@ from prefect_videogen.blocks.credentials import (
     ApixoCredentials,
     EvolinkCredentials,
 )
+from prefect_videogen.blocks.limits import installation_slots
 from prefect_videogen.blocks.media import MediaStore
+from prefect_videogen.blocks.wakes import PrefectWakes, server_is_shared
 from prefect_videogen.errors import StudioError
 from prefect_videogen.plan import Price
 from prefect_videogen.studio import OpenStudio, known_models
@@ -84,5 +86,8 @@ class Studio(Block):
             limit_per_run=Decimal(str(self.limit_per_run)),
             limit_per_month=Decimal(str(self.limit_per_month)),
             models=known_models(),
+            callbacks=self.callbacks,
+            wakes=PrefectWakes() if self.callbacks and server_is_shared() else None,
+            slots=installation_slots(),
             run=run,
         )

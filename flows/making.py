@@ -38,7 +38,8 @@ from prefect_videogen.errors import (
 from prefect_videogen.fetching import Clip
 from prefect_videogen.filming import Film, Missing, deliver, finish, parts_of
 from prefect_videogen.forecasting import Forecast, forecast
-from prefect_videogen.plan import Plan, PlannedClip
+from prefect_videogen.handing import Handed
+from prefect_videogen.plan import LAST_FRAME, Handing, Plan, PlannedClip
 from prefect_videogen.progress import tell
 from prefect_videogen.spending import Allowance, Cap, RunMoney, Spending, budgets_of
 from prefect_videogen.studio import OpenStudio
@@ -156,9 +157,12 @@ async def _making(board: Board, options: RunOptions) -> AsyncIterator[Plan | _Ma
             slug=plan.slug,
             scheduled=scheduled,
         )
-        stills = {name: still.picture.sha256 for name, still in surveyed.stills.items()}
         ahead = await forecast(
-            studio, plan, stills, on_unknown=options.on_unknown, on_expired=options.on_expired
+            studio,
+            plan,
+            surveyed.digests,
+            on_unknown=options.on_unknown,
+            on_expired=options.on_expired,
         )
         check_cap(ahead, options.max_new_clips)
         spending = Spending(studio, budgets, ahead)
@@ -193,7 +197,7 @@ class _Making:
         self.spending = spending
         self.cap = Cap(options.max_new_clips, len(spending.forecast.purchases))
         self.plan = surveyed.plan
-        self.stills = surveyed.stills
+        self.surveyed = surveyed
         self.options = options
         self.asked: dict[str, dict[str, Any]] = {}
 
@@ -233,19 +237,22 @@ class _Making:
         film = Film(
             title=plan.title, slug=plan.slug, media=self.studio.store.url, sandbox=plan.sandbox
         )
-        parts = parts_of(plan.joins, {name: clips[name] for name in clips if name in in_film})
+        parts = parts_of(plan, clips, self.surveyed.footage, self.surveyed.handed)
         gaps = [entry for entry in missing if entry.shot in in_film]
-        if parts and (not gaps or plan.film.on_missing == "skip"):
+        there = not all(part.stands_in for part in parts)
+        if there and (not gaps or plan.film.on_missing != "fail"):
             film = await stitch(
                 parts,
                 title=plan.title,
                 slug=plan.slug,
                 options=plan.film,
+                music=self.surveyed.music,
                 asked=self.asked,
+                missing=[entry.shot for entry in gaps],
                 studio=self.options.studio,
             )
-        extras = [clip for name, clip in clips.items() if name not in in_film]
-        found = [part.clip for part in parts] + extras
+        found = [part.clip for part in parts if part.clip]
+        found += [clip for name, clip in clips.items() if name not in in_film]
         film = film.model_copy(
             update={
                 "clips": tuple(found),
@@ -263,40 +270,42 @@ class _Making:
     async def _shot(
         self, clip: PlannedClip, runs: Mapping[str, asyncio.Task[Clip | Missing]]
     ) -> Clip | Missing:
-        digests: dict[str, tuple[str, str]] = {}
+        handed: dict[str, Handed] = {}
         for name in clip.depends_on:
             before = await runs[name]
             if isinstance(before, Missing):
                 reason = f"starts on the last frame of {name}, which is missing"
                 return self._missing(clip, VideoGenError(reason, next_step=f"Mend {name} first."))
-            digests[name] = (before.last_frame_sha256, before.last_frame)
+            handed[name] = before.handed
         try:
-            return await self.clip(clip, digests)
+            return await self.clip(clip, handed)
         except VideoGenError as error:
             return self._missing(clip, error)
         except Exception as error:  # one shot's failure, even a bug's, must not stop its siblings
             logger.exception("Shot %s failed unexpectedly", clip.id)
             return self._missing(clip, error)
 
-    async def clip(self, clip: PlannedClip, digests: Mapping[str, tuple[str, str]]) -> Clip:
+    async def clip(self, clip: PlannedClip, handed: Mapping[str, Handed]) -> Clip:
         """The clip of the shot's model, or of the first fallback that does not refuse it."""
+        handing = clip.handing if clip.id in self.plan.hands_over else LAST_FRAME
         allowance = Allowance(self.cap, int(clip.id in self.spending.forecast.shots))
         *others, last = (clip, *clip.fallback)
         for option in others:
             try:
-                return await self._clip(self._request(option, digests), allowance)
+                return await self._clip(self._request(option, handed), allowance, handing)
             except Refused as error:
                 logger.warning("Shot %s: %s refuses it: %s", clip.id, option.model, error.message)
                 await self.spending.settle(option)  # its money may pay for the fallback
-        return await self._clip(self._request(last, digests), allowance)
+        return await self._clip(self._request(last, handed), allowance, handing)
 
-    async def _clip(self, request: ClipRequest, allowance: Allowance) -> Clip:
+    async def _clip(self, request: ClipRequest, allowance: Allowance, handing: Handing) -> Clip:
         """Submit, wait and download; a job that failed for a passing reason is bought again."""
         options = self.options
         for number in range(1, MOST_JOBS + 1):
             job = await self._submit(request, allowance)
             try:
-                return await download(await wait(job, options.studio), options.studio)
+                job_done = await wait(job, options.studio)
+                return await download(job_done, options.studio, handing=handing)
             except VendorError as error:
                 if job.how == "bought" and error.billed == "no":
                     allowance.give_back()
@@ -328,9 +337,10 @@ class _Making:
                 allowance.give_back()
         return job
 
-    def _request(self, clip: PlannedClip, digests: Mapping[str, tuple[str, str]]) -> ClipRequest:
-        known = {name: (s.picture.sha256, s.path) for name, s in self.stills.items()}
-        known |= digests
+    def _request(self, clip: PlannedClip, handed: Mapping[str, Handed]) -> ClipRequest:
+        known = {name: (s.picture.sha256, s.path) for name, s in self.surveyed.stills.items()}
+        frames = {**self.surveyed.handed, **handed}
+        known |= {name: (frame.sha256, frame.path) for name, frame in frames.items()}
         pictures = []
         for use in clip.pictures:
             sha256, path = ("", "") if use.kind == "vendor" else known[use.ref]
@@ -342,7 +352,14 @@ class _Making:
             raise VideoGenError(message, shot=clip.shot)
         request = ClipRequest(clip=clip, key=key, pictures=tuple(pictures))
         asked = json.loads(clip.model_dump_json(include={"params", "routing", "extra", "take"}))
-        asked["pictures"] = [{"role": p.use.role, "sha256": p.sha256} for p in pictures]
+        asked["pictures"] = [
+            {
+                "role": picture.use.role,
+                "ref": "" if picture.use.kind == "vendor" else picture.use.ref,
+                "sha256": picture.sha256,
+            }
+            for picture in pictures
+        ]
         self.asked[key] = asked
         return request
 

@@ -16,6 +16,8 @@ from prefect.runtime import flow_run
 from prefect_videogen.blocks import opened
 from prefect_videogen.buying import Buyer, ClipRequest, Job, OnExpired, OnUnknown, wait_for
 from prefect_videogen.fetching import Clip, fetch_clip
+from prefect_videogen.keys import digest
+from prefect_videogen.plan import LAST_FRAME, Handing
 from prefect_videogen.reserving import Purse
 from prefect_videogen.tasks.running import RETRY_DELAYS, may_pass
 
@@ -27,8 +29,10 @@ CACHED_FOR = timedelta(hours=12)
 def job_cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     """Name what a task does for one job: the same work has the same key, another job another."""
     job: Job = parameters["job"]
+    handing: Handing = parameters.get("handing", LAST_FRAME)
+    frame = "" if handing == LAST_FRAME else f"-{digest(handing.model_dump_json().encode())}"
     name = context.task.name
-    return f"videogen-{CACHE_VERSION}-{name}-{job.key}-{job.attempt}-{job.job_id}-{job.how}"
+    return f"videogen-{CACHE_VERSION}-{name}-{job.key}-{job.attempt}-{job.job_id}-{job.how}{frame}"
 
 
 @task(
@@ -116,12 +120,13 @@ async def wait(job: Job, studio: str = "default") -> Job:
     retry_delay_seconds=RETRY_DELAYS,
     retry_condition_fn=may_pass,
 )
-async def download(job: Job, studio: str = "default") -> Clip:
-    """Bring a ready clip into the media store, with its last frame as PNG.
+async def download(job: Job, studio: str = "default", *, handing: Handing = LAST_FRAME) -> Clip:
+    """Bring a ready clip into the media store, with the frame that it hands over as PNG.
 
     Args:
         job: A job that is ready or stored.
         studio: Name of the studio.
+        handing: Which frame that is.
 
     Returns:
         The clip.
@@ -129,6 +134,7 @@ async def download(job: Job, studio: str = "default") -> Clip:
     Raises:
         ResultExpired: If its URL no longer serves it.
         DownloadError: If it could not be fetched, or is no video.
+        MediaError: If its trim leaves nothing of it.
     """
     async with opened(studio, run=flow_run.get_id() or "") as place:
-        return await fetch_clip(place, job)
+        return await fetch_clip(place, job, handing)

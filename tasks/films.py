@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 from prefect_videogen.blocks import opened
 from prefect_videogen.collecting import Collected
 from prefect_videogen.filming import Film, FilmPart, make_film
+from prefect_videogen.footage import Music
 from prefect_videogen.plan import Plan
 from prefect_videogen.storyboard import FilmOptions
 from prefect_videogen.tasks.tables import collected_table, film_table, plan_table
@@ -24,17 +25,21 @@ async def stitch(
     title: str,
     slug: str,
     options: FilmOptions | None = None,
+    music: Music | None = None,
     asked: dict[str, dict[str, object]] | None = None,
+    missing: Sequence[str] = (),
     studio: str = "default",
 ) -> Film:
     """Join clips into a film, or find it made already.
 
     Args:
-        parts: The clips in order.
+        parts: The film's parts in order; `FilmPart.of(clip)` makes one of a clip.
         title: The film's title.
         slug: Name of its folder.
         options: How it is made.
+        music: The music that `options` names, kept in the media store.
         asked: What was asked of the vendors, by key, for the manifest.
+        missing: Ids of the shots that are not in it, for the manifest.
         studio: Name of the studio.
 
     Returns:
@@ -51,7 +56,9 @@ async def stitch(
             slug=slug,
             parts=parts,
             options=options or FilmOptions(),
+            music=music,
             asked=asked,
+            missing=missing,
         )
 
 

@@ -19,10 +19,14 @@ def plan_table(plan: Plan) -> str:
             clip.mode,
             f"{clip.seconds:g} s",
             "after " + ", ".join(clip.depends_on) if clip.depends_on else "",
-            "to buy" if clip.to_buy else clip.state,
+            clip.standing,
             str(clip.price) if clip.price else "unpriced",
         )
         for clip in plan.clips
+    ]
+    rows += [
+        (shot.id, "", shot.kind, f"{shot.seconds:g} s", "", "own footage", "")
+        for shot in plan.footage
     ]
     head = ("shot", "model", "mode", "length", "waits", "state", "price")
     costs = " + ".join(str(money) for money in plan.totals) or "nothing priced"

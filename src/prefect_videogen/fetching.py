@@ -7,7 +7,6 @@ last. An URL that has died is asked for anew; a result whose life is over is rec
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import tempfile
 from pathlib import Path
@@ -26,8 +25,12 @@ from prefect_videogen.errors import (
     ResultExpired,
     VendorError,
 )
+from prefect_videogen.footage import file_digest
+from prefect_videogen.handing import Handed, handed_by_clip
 from prefect_videogen.keys import digest
 from prefect_videogen.media import Probe, first_frame, last_frame_png, probe
+from prefect_videogen.media.tails import TailFacts, tail_of
+from prefect_videogen.plan import LAST_FRAME, Handing
 from prefect_videogen.progress import tell
 from prefect_videogen.records import Ready, Stored
 from prefect_videogen.studio import OpenStudio
@@ -58,6 +61,8 @@ class Clip(BaseModel):
         size: Its size in bytes.
         last_frame: Where its last frame lies, as PNG.
         last_frame_sha256: Digest of that PNG.
+        handed: The frame that it hands over to what is chained to it.
+        tail: How it ends, if a black or frozen end was looked for.
         probe: What it is: size, rate, frames, colour tags, sound.
         charge: The vendor's own figures, where it gives any.
         submitted_at: When the job was accepted, in seconds since 1970.
@@ -79,18 +84,21 @@ class Clip(BaseModel):
     size: int
     last_frame: str
     last_frame_sha256: str
+    handed: Handed
+    tail: TailFacts | None = None
     probe: Probe
     charge: dict[str, object] | None = None
     submitted_at: float
     ready_at: float | None = None
 
 
-async def fetch_clip(studio: OpenStudio, job: Job) -> Clip:
-    """Bring a ready job's clip into the media store, once.
+async def fetch_clip(studio: OpenStudio, job: Job, handing: Handing = LAST_FRAME) -> Clip:
+    """Bring a ready job's clip into the media store, once, with the frame that it hands over.
 
     Args:
         studio: The open studio.
         job: A job that is `ready` or `stored`.
+        handing: Which frame that is.
 
     Returns:
         The clip.
@@ -98,6 +106,7 @@ async def fetch_clip(studio: OpenStudio, job: Job) -> Clip:
     Raises:
         ResultExpired: If the URL no longer serves it; recorded.
         DownloadError: If it could not be fetched, or what came is not a video.
+        MediaError: If its trim leaves nothing of it.
         RecordError: If the media store does not answer as it must.
     """
     attempt = await studio.records.attempt(job.key, job.attempt)
@@ -114,6 +123,14 @@ async def fetch_clip(studio: OpenStudio, job: Job) -> Clip:
     if stored is None:
         message = "the job's records are contradictory"
         raise RecordError(message, shot=job.shot, job_id=job.job_id, billed="yes")
+    try:
+        handed = await handed_by_clip(studio.store, stored, handing, keep=True)
+    except MediaError as error:
+        error.job_id, error.billed = job.job_id, "yes"
+        raise error.for_shot(job.shot) from None
+    tail = _tail(stored)
+    if tail:
+        _tell_tail(job.shot, tail, handing)
     tell(job.shot, "done", job.how)
     return Clip(
         **job.model_dump(exclude={"state", "expected"}),
@@ -122,10 +139,26 @@ async def fetch_clip(studio: OpenStudio, job: Job) -> Clip:
         size=stored.size,
         last_frame=stored.last_frame,
         last_frame_sha256=stored.last_frame_sha256,
+        handed=handed,
+        tail=tail,
         probe=Probe.model_validate(stored.probe),
         charge=attempt.ready.charge if attempt.ready else None,
         ready_at=attempt.ready.at if attempt.ready else None,
     )
+
+
+def _tail(stored: Stored) -> TailFacts | None:
+    if stored.black is None or stored.frozen is None or stored.steady is None:
+        return None
+    return TailFacts(stored.black, stored.frozen, stored.steady)
+
+
+def _tell_tail(shot: str, tail: TailFacts, handing: Handing) -> None:
+    """Warn of an end that shows nothing new."""
+    kinds = [f"{n} {kind}" for n, kind in ((tail.frozen, "frozen"), (tail.black, "black")) if n]
+    if kinds:
+        does = "" if handing.steady else "; hand_over: steady starts the next shot before them"
+        logger.warning("Shot %s: the clip ends in %s frames%s", shot, " and ".join(kinds), does)
 
 
 async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready, place: Path) -> Stored:
@@ -134,6 +167,7 @@ async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready, place: Pa
         found = await asyncio.to_thread(probe, place)
         await asyncio.to_thread(first_frame, place)
         frame = await asyncio.to_thread(last_frame_png, place)
+        tail = await asyncio.to_thread(tail_of, place)
     except MediaError as error:
         message = f"what came is not a usable video: {error.message}"
         step = "Run it again: the result is fetched anew."
@@ -143,7 +177,7 @@ async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready, place: Pa
     if not await studio.store.put_file(f"{folder}/clip.mp4", place):
         # Of an earlier try that died before its record: the same bytes, or its attempt's folder.
         there = await studio.store.fetch(f"{folder}/clip.mp4")
-        if await asyncio.to_thread(_file_digest, there) != sha256:
+        if await asyncio.to_thread(file_digest, there) != sha256:
             folder = f"clips/{job.key}/{job.attempt}"
             await studio.store.put_file(f"{folder}/clip.mp4", place)
     if not await studio.store.create(f"{folder}/last.png", frame):
@@ -157,6 +191,9 @@ async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready, place: Pa
         last_frame=f"{folder}/last.png",
         last_frame_sha256=digest(frame),
         probe=found.model_dump(mode="json"),
+        black=tail.black,
+        frozen=tail.frozen,
+        steady=tail.steady,
     )
     return await studio.records.stored(job.key, job.attempt, record)
 
@@ -173,7 +210,7 @@ async def _download(studio: OpenStudio, job: Job, ready: Ready, place: Path) -> 
         try:
             async with asyncio.timeout(patience):
                 await download.attempt(url)
-            return await asyncio.to_thread(_file_digest, place)
+            return await asyncio.to_thread(file_digest, place)
         except GoneError as gone:
             problem = f"HTTP {gone.status}"
             url = await _fresh_url(studio, job) or url
@@ -217,8 +254,3 @@ async def _expired(studio: OpenStudio, job: Job, ready: Ready, status: int) -> N
         job.key, job.attempt, end_of(error, "expired", studio.time.now(), job.job_id)
     )
     raise error
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

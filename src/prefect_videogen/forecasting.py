@@ -16,7 +16,9 @@ from prefect_videogen.budgets import sums
 from prefect_videogen.buying import MOST_JOBS, Next, OnExpired, OnUnknown
 from prefect_videogen.buying.policy import verdict_on_end
 from prefect_videogen.errors import VideoGenError
-from prefect_videogen.plan import Money, Plan, PlannedClip
+from prefect_videogen.handing import handed_by_clip
+from prefect_videogen.keys import canonical_json, digest
+from prefect_videogen.plan import LAST_FRAME, Handing, Money, Plan, PlannedClip
 from prefect_videogen.records import History
 from prefect_videogen.reserving import is_unbilled, jobs_of
 from prefect_videogen.studio import OpenStudio
@@ -98,7 +100,8 @@ async def forecast(
     Args:
         studio: The open studio.
         plan: The plan.
-        stills: Reference of every still to the digest of its bytes.
+        stills: What clips start on and nobody has to buy, stills and own footage: names to
+            digests, as in `Survey.digests`.
         on_unknown: What the run does about a submission whose outcome is unknown.
         on_expired: What the run does about a bought clip whose result has expired.
 
@@ -110,7 +113,8 @@ async def forecast(
     histories = await _histories(studio, plan)
     hopeless: set[str] = set()
     for clip in _dependencies_first(plan.clips):
-        name = found.names[clip.id] = name_of(studio, clip, found.names)
+        name = name_of(studio, clip, found.names)
+        found.names[clip.id] = name_of_frame(name, clip.handing)
         if hopeless & set(clip.depends_on):
             hopeless.add(clip.id)
             continue
@@ -139,8 +143,11 @@ async def forecast(
                     found.purchases.append(purchase)
             elif prospect == "stop":
                 hopeless.add(clip.id)
-            elif history.stored and history.stored.stored:
-                digests[clip.id] = history.stored.stored.last_frame_sha256
+            elif history.stored and history.stored.stored and clip.id in plan.hands_over:
+                handed = await handed_by_clip(
+                    studio.store, history.stored.stored, clip.handing, keep=False
+                )
+                digests[clip.id] = handed.sha256
             break
         else:
             hopeless.add(clip.id)
@@ -164,6 +171,13 @@ def _dependencies_first(clips: Sequence[PlannedClip]) -> Iterator[PlannedClip]:
     while waiting:
         for clip in [c for c in waiting.values() if not waiting.keys() & set(c.depends_on)]:
             yield waiting.pop(clip.id)
+
+
+def name_of_frame(name: str, handing: Handing) -> str:
+    """What stands for a frame that is handed over, given the name of its clip."""
+    if handing == LAST_FRAME:
+        return name
+    return digest(canonical_json({"clip": name, "handing": handing.model_dump()}))
 
 
 def name_of(studio: OpenStudio, clip: PlannedClip, names: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from prefect_videogen.errors import Billed
+from prefect_videogen.handing import handed_by_clip
 from prefect_videogen.plan import ClipState, PlannedClip
 from prefect_videogen.records import Attempt, History
 from prefect_videogen.studio import OpenStudio
@@ -72,7 +73,7 @@ class ClipReport(BaseModel):
         vendor: Vendor's label.
         model: Model id.
         state: How far it has come.
-        after: The shots whose last frame its key waits for.
+        after: The shots that its key waits for, as it starts on a frame of theirs.
         attempts: Its attempts.
         files: Its objects in the media store, as paths.
     """
@@ -124,8 +125,9 @@ async def inspect_board(studio: OpenStudio, surveyed: Survey) -> list[ClipReport
         RecordError: If a record can't be read or makes no sense.
     """
     reports: list[ClipReport] = []
-    digests = {name: still.picture.sha256 for name, still in surveyed.stills.items()}
-    for clip in surveyed.check().clips:
+    digests = surveyed.digests
+    plan = surveyed.check()
+    for clip in plan.clips:
         options: Sequence[PlannedClip] = (clip, *clip.fallback)
         for number, option in enumerate(options):
             key = option.key_with(digests, studio.model(option))
@@ -134,8 +136,10 @@ async def inspect_board(studio: OpenStudio, surveyed: Survey) -> list[ClipReport
                 reports.append(report)
             if key and report.state == "stored":
                 stored = (await studio.records.history(key)).stored
-                if stored and stored.stored:
-                    digests[clip.id] = stored.stored.last_frame_sha256
+                if stored and stored.stored and clip.id in plan.hands_over:
+                    digests[clip.id] = (
+                        await handed_by_clip(studio.store, stored.stored, clip.handing, keep=False)
+                    ).sha256
     return reports
 
 

@@ -1,7 +1,8 @@
-"""Settling by hand what became of a submission whose answer nobody has.
+"""Settling what became of a submission whose answer nobody has.
 
-A person has looked at the vendor's list of jobs. A job id is checked by a status query before it
-is recorded; that nothing was accepted is taken at the person's word, and ends the attempt.
+A person has looked at the vendor's list of jobs, or the vendor has called back. A job id is checked
+by a status query before it is recorded; that nothing was accepted is taken at the person's word,
+and ends the attempt.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from prefect_videogen.buying import ask
 from prefect_videogen.buying.buyer import AFTER_WINDOW
 from prefect_videogen.errors import JobNotFound, StudioError
 from prefect_videogen.records import Attempt, Claimed, End, Submitted
 from prefect_videogen.studio import OpenStudio
+from prefect_videogen.vendors import JobStatus
 
 logger = logging.getLogger(__name__)
 
@@ -58,14 +61,52 @@ async def settle(studio: OpenStudio, key: str, job_id: str) -> Settled:
         RecordError: If the media store does not answer as it must.
     """
     attempt, claimed = await _open_claim(studio, key)
+    status = await adopt(studio, Unsettled(key, attempt.number, claimed), job_id, found="by hand")
+    logger.info("Shot %s: job %s was settled by hand", claimed.shot, job_id)
+    return Settled(claimed.shot, key, attempt.number, status.word)
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """An attempt without a recorded job.
+
+    Attributes:
+        key: Key of the clip.
+        number: Number of the attempt.
+        claimed: Its claim.
+        given_up: Whether it has ended, so that nobody waits for the job.
+    """
+
+    key: str
+    number: int
+    claimed: Claimed
+    given_up: bool = False
+
+
+async def adopt(studio: OpenStudio, attempt: Unsettled, job_id: str, *, found: str) -> JobStatus:
+    """Record a job as the one that an attempt has led to, once the vendor confirms it.
+
+    Args:
+        studio: The open studio.
+        attempt: The attempt.
+        job_id: The vendor's id of the job.
+        found: How it became known, for the record.
+
+    Returns:
+        What the vendor says about the job.
+
+    Raises:
+        StudioError: If the job is recorded elsewhere, or another one for this attempt.
+        JobNotFound: If the vendor does not know the job; nothing is recorded.
+        VendorError: If it could not be asked; nothing is recorded.
+        RecordError: If the media store does not answer as it must.
+    """
+    claimed = attempt.claimed
     if job_id in await studio.records.job_ids():
         message = f"job {job_id} is recorded already, for another clip or attempt"
         raise StudioError(message, next_step="A job belongs to one clip; check its id.")
-    model = studio.model_named(claimed.model)
-    client = await studio.client(claimed.vendor)
-    await studio.pace(model).turn()
     try:
-        status = await client.status(claimed.model, job_id)
+        status = await ask(studio, claimed.vendor, claimed.model, job_id)
     except JobNotFound as error:
         error.next_step = "Nothing was recorded. Check the job id and the studio's account."
         raise error.for_shot(claimed.shot) from None
@@ -73,14 +114,14 @@ async def settle(studio: OpenStudio, key: str, job_id: str) -> Settled:
     if isinstance(named, str) and named != claimed.model:
         message = f"job {job_id} is one of {named}, and the clip was asked of {claimed.model}"
         raise StudioError(message, next_step="Nothing was recorded. Check the job id.")
-    await studio.records.open(claimed.vendor, claimed.model, key, attempt.number)
-    record = Submitted(at=studio.time.now(), job_id=job_id, answer={"settled": "by hand"})
-    recorded = await studio.records.submitted(key, attempt.number, record)
+    if not attempt.given_up:
+        await studio.records.open(claimed.vendor, claimed.model, attempt.key, attempt.number)
+    record = Submitted(at=studio.time.now(), job_id=job_id, answer={"settled": found})
+    recorded = await studio.records.submitted(attempt.key, attempt.number, record)
     if recorded.job_id != job_id:
         message = f"job {recorded.job_id} was recorded for it in the meantime"
         raise StudioError(message, next_step="Nothing is left to settle.")
-    logger.info("Shot %s: job %s was settled by hand", claimed.shot, job_id)
-    return Settled(claimed.shot, key, attempt.number, status.word)
+    return status
 
 
 async def settle_not_accepted(studio: OpenStudio, key: str) -> Settled:

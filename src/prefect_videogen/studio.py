@@ -1,7 +1,8 @@
 """An open studio: accounts with their clients, the media store, prices and the pace.
 
-Made by the `Studio` block or from the environment; lives as long as a run. Slots and pace are
-shared by all studios open in one event loop, so that two flows on one key count together.
+Made by the `Studio` block or from the environment; lives as long as a run. Slots come from the
+whole installation's limits, where those are set up. Otherwise, as the pace, they are shared by all
+studios open in one event loop, so that two flows on one key count together.
 """
 
 from __future__ import annotations
@@ -28,13 +29,37 @@ from prefect_videogen.errors import StudioError
 from prefect_videogen.plan import PlannedClip, Price, StudioFacts
 from prefect_videogen.records import ClipRecords, Store
 from prefect_videogen.vendors import Account, Timeouts, VendorClient, open_client
-from prefect_videogen.waiting import Pace, Slots, Time, spacing
+from prefect_videogen.waiting import (
+    CallbackAddresses,
+    LocalSlots,
+    Pace,
+    Slot,
+    SlotSource,
+    Tally,
+    Time,
+    Wakes,
+    fair_interval,
+    limit_of,
+    rest_after,
+    spacing,
+)
 
 
 @dataclass
 class _Shared:
-    slots: dict[tuple[str, str], Slots] = field(default_factory=dict)
+    slots: LocalSlots = field(default_factory=LocalSlots)
     paces: dict[tuple[str, str], Pace] = field(default_factory=dict)
+
+
+@dataclass
+class _Held:
+    """A slot in use: since when, and how many requests its holder has made."""
+
+    slot: Slot
+    tally: Tally
+    since: float
+    interval: float
+    requests: int = 0
 
 
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
@@ -53,9 +78,12 @@ class OpenStudio:
         limit_per_run: Most money for one run; 0 is no limit.
         limit_per_month: Most money for all runs scheduled in one month (UTC); 0 is no limit.
         models: The models that exist.
+        callbacks: Where vendors report a job's end; None is nowhere, so jobs are polled.
+        wakes: Wakes waiters when such a report was recorded, if anything does.
         time: Clock, sleep and chance.
         transport: For tests: how HTTP goes out.
         timeouts: For tests: how long a vendor may take to answer.
+        slots: Where slots of the whole installation come from; None keeps to this process.
         run: Id of the flow run, if there is one.
         owner: Who claims, unique to this opening.
     """
@@ -68,9 +96,12 @@ class OpenStudio:
     limit_per_run: Decimal = Decimal(0)
     limit_per_month: Decimal = Decimal(0)
     models: Mapping[str, Model] = field(default_factory=lambda: MODELS)
+    callbacks: CallbackAddresses | None = None
+    wakes: Wakes | None = None
     time: Time = field(default_factory=Time)
     transport: httpx.AsyncBaseTransport | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
+    slots: SlotSource | None = None
     run: str = ""
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -79,7 +110,8 @@ class OpenStudio:
         self.records = ClipRecords(self.store, self.time.now)
         self._clients: dict[str, VendorClient] = {}
         self._journals: dict[str, Journal] = {}
-        self._held: dict[str, AsyncExitStack] = {}
+        self._held: dict[str, _Held] = {}
+        self._tallies: dict[tuple[str, str], Tally] = {}
         self._exit = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -95,6 +127,8 @@ class OpenStudio:
         """Give back all slots and close all clients."""
         for key in list(self._held):
             await self.give_back(key)
+        if self.slots:
+            await self.slots.aclose()
         await self._exit.aclose()
         self._clients.clear()
 
@@ -159,20 +193,39 @@ class OpenStudio:
 
     async def take_slot(self, key: str, model: Model) -> None:
         """Hold one of the model's slots for a clip, from submit until its job has ended."""
-        if key in self._held:
+        account = self.account(model.vendor)
+        limit = limit_of(account, model)
+        if limit is None or key in self._held:
             return
-        slots = self._share().slots.setdefault(
-            self._limit_name(model), Slots(model.limits.concurrent)
-        )
-        stack = AsyncExitStack()
-        await stack.enter_async_context(slots.hold())
-        self._held[key] = stack
+        slot = await self.slots.take(limit) if self.slots else None
+        slot = slot or await self._share().slots.take(limit)
+        if key in self._held:  # another shot asks for the very same clip, and was first
+            await slot.give_back()
+            return
+        # Where a limit is large, the requests a minute are far from being used up.
+        interval = fair_interval(model) / account.speed if limit.exact else 0.0
+        self._held[key] = _Held(slot, self.tally(model), self.time.monotonic(), interval)
 
     async def give_back(self, key: str) -> None:
         """Give a clip's slot back; one that is not held is no error."""
-        stack = self._held.pop(key, None)
-        if stack:
-            await stack.aclose()
+        held = self._held.pop(key, None)
+        if held:
+            held.tally.own.discard(key)
+            seconds = self.time.monotonic() - held.since
+            await held.slot.give_back(rest_after(seconds, held.requests, held.interval))
+
+    def holds(self, key: str) -> bool:
+        """Whether a clip's slot is held here, because its job is bought or waited for."""
+        return key in self._held
+
+    def count_request(self, key: str) -> None:
+        """Note a submit or a poll that a clip's slot is used for; without a slot, nothing."""
+        if held := self._held.get(key):
+            held.requests += 1
+
+    def tally(self, model: Model) -> Tally:
+        """What is known of the model's open jobs."""
+        return self._tallies.setdefault(self._limit_name(model), Tally())
 
     def pace(self, model: Model) -> Pace:
         """The pace of requests on the model's key."""

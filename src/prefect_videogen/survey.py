@@ -1,24 +1,43 @@
-"""Before a run: read the board, its stills and the records, and plan.
+"""Before a run: read the board, its stills, footage and music and the records, and plan.
 
 This is the reading that the pure plan leaves to its caller. It writes nothing unless told to
-keep the stills, and it asks no vendor anything.
+keep what it reads, and it asks no vendor anything.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import posixpath
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
-import httpx
+from pydantic import ValidationError
 
-from prefect_videogen.errors import Fault, StoryboardError, VideoGenError
-from prefect_videogen.pictures import Folder, Inbox, Place, Still, read_anywhere, read_stills
-from prefect_videogen.plan import Known, Plan, Unreadable, plan, still_references
-from prefect_videogen.records import ClipRecords
+from prefect_videogen.errors import Fault, MediaError, StoryboardError
+from prefect_videogen.filming.manifest import Manifest
+from prefect_videogen.footage import Footage, FootageFile, Music, read_footage, read_music
+from prefect_videogen.handing import Handed, handed_by_clip, handed_by_footage
+from prefect_videogen.pictures import Still, read_stills
+from prefect_videogen.plan import (
+    FootageFacts,
+    Handing,
+    Known,
+    Plan,
+    PlannedClip,
+    PlannedFootage,
+    Unreadable,
+    footage_references,
+    plan,
+    still_references,
+)
+from prefect_videogen.records import ClipRecords, Store
+from prefect_videogen.references import UNREADABLE, Folder, Inbox, Place, read_anywhere
 from prefect_videogen.storyboard import (
     Storyboard,
     StoryboardText,
@@ -26,6 +45,11 @@ from prefect_videogen.storyboard import (
     read_storyboard,
 )
 from prefect_videogen.studio import OpenStudio
+
+logger = logging.getLogger(__name__)
+
+MOST_MANIFESTS = 20
+"""Earlier films of one name that are looked into."""
 
 
 @dataclass
@@ -74,11 +98,17 @@ def standalone(board: Board, *, draft: bool = False) -> Storyboard:
             update={
                 "first_frame": absolute(shot.first_frame),
                 "last_frame": absolute(shot.last_frame),
+                "video": absolute(shot.video),
             }
         )
         for shot in board.storyboard.shots
     ]
-    changes = {"shots": shots, "draft": draft or board.storyboard.draft}
+    film = board.storyboard.film
+    changes = {
+        "shots": shots,
+        "film": film.model_copy(update={"music": absolute(film.music)}),
+        "draft": draft or board.storyboard.draft,
+    }
     return board.storyboard.model_copy(update=changes)
 
 
@@ -89,12 +119,25 @@ class Survey:
     Attributes:
         plan: The plan.
         stills: Every still, by its reference.
+        footage: All own footage, by its reference.
+        handed: The frame that a shot of own footage hands over, by the shot's id, where another
+            shot starts on it.
+        music: The film's music; None if it has none.
         source: The storyboard's name, for messages.
     """
 
     plan: Plan
     stills: Mapping[str, Still] = field(default_factory=dict)
+    footage: Mapping[str, Footage] = field(default_factory=dict)
+    handed: Mapping[str, Handed] = field(default_factory=dict)
+    music: Music | None = None
     source: str = "storyboard"
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Digest of everything that clips start on and nobody has to buy, as keys name it."""
+        stills = {name: still.picture.sha256 for name, still in self.stills.items()}
+        return stills | {name: handed.sha256 for name, handed in self.handed.items()}
 
     def check(self) -> Plan:
         """Return the plan if it can be run.
@@ -113,7 +156,7 @@ async def load_board(address: str) -> Board:
     """
     try:
         text = (await read_anywhere(address)).decode()
-    except (OSError, ValueError, httpx.HTTPError, httpx.InvalidURL, VideoGenError) as error:
+    except UNREADABLE as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         fault = Fault("", "file", address, f"can't be read: {reason}", "check path and encoding")
         raise StoryboardError([fault], source=address) from None
@@ -145,13 +188,14 @@ async def survey(
         board: The storyboard.
         variables: Values that win over the storyboard's own.
         scheduled: The run's scheduled start.
-        keep: Whether the stills' originals are kept in the media store, as a run needs.
+        keep: Whether what is read is kept in the media store, as a run needs.
         draft: Whether to make a draft whatever the storyboard says.
 
     Returns:
         The plan, with faults if there are any.
 
     Raises:
+        MediaError: If a stored clip or footage has not the frame that it shall hand over.
         RecordError: If the media store does not answer as it must.
     """
     storyboard = board.storyboard
@@ -159,22 +203,145 @@ async def survey(
         storyboard = storyboard.model_copy(update={"draft": True})
     filled, faults = fill_variables(storyboard, variables, scheduled)
     place = board.place or Inbox(studio.store)
-    read = await read_stills(still_references(filled), place, studio.store, keep=keep)
-    pictures = {
-        name: found if isinstance(found, Unreadable) else found.picture
-        for name, found in read.items()
-    }
-    all_faults = [*board.faults, *faults]
-    known: dict[str, Known] = {}
-    while True:
-        made = plan(filled, studio.facts(), pictures, known, faults=all_faults)
-        keys = [clip.key for clip in made.clips if clip.key and clip.key not in known]
-        if not keys:
-            break
-        for key in keys:
-            known[key] = await known_of(studio.records, key)
-    stills = {name: found for name, found in read.items() if isinstance(found, Still)}
-    return Survey(_with_lines(made, board.text), stills, board.source)
+    with tempfile.TemporaryDirectory(prefix="videogen-") as folder:
+        found = await _read(filled, place, studio.store, Path(folder), keep=keep)
+        planning = _Planning(studio, filled, found, [*board.faults, *faults], keep=keep)
+        made = await planning.plan()
+    return Survey(
+        plan=_with_lines(made, board.text),
+        stills={name: s for name, s in found.stills.items() if isinstance(s, Still)},
+        footage={name: f.footage for name, f in found.footage.items() if _is_there(f)},
+        handed=planning.handed,
+        music=found.music if isinstance(found.music, Music) else None,
+        source=board.source,
+    )
+
+
+@dataclass
+class _Found:
+    """What a storyboard names, as it was read."""
+
+    stills: Mapping[str, Still | Unreadable]
+    footage: Mapping[str, FootageFile | Unreadable]
+    music: Music | Unreadable | None
+
+
+def _is_there(footage: FootageFile | Unreadable) -> TypeGuard[FootageFile]:
+    return isinstance(footage, FootageFile)
+
+
+async def _read(
+    board: Storyboard, place: Place, store: Store, folder: Path, *, keep: bool
+) -> _Found:
+    music = board.film.music
+    return _Found(
+        await read_stills(still_references(board), place, store, keep=keep),
+        await read_footage(footage_references(board), place, store, folder, keep=keep),
+        await read_music(music, place, store, folder, keep=keep) if music else None,
+    )
+
+
+class _Planning:
+    """Plans as often as the records tell something new."""
+
+    def __init__(
+        self,
+        studio: OpenStudio,
+        board: Storyboard,
+        found: _Found,
+        faults: Sequence[Fault],
+        *,
+        keep: bool,
+    ) -> None:
+        self.studio = studio
+        self.board = board
+        self.found = found
+        self.faults = [*faults, *_music_faults(board, found.music)]
+        self.keep = keep
+        self.earlier: Mapping[str, frozenset[str]] = {}
+        self.known: dict[str, Known] = {}
+        self.handed: dict[str, Handed] = {}
+        self.frames: dict[str, dict[Handing, str]] = {}
+
+    async def plan(self) -> Plan:
+        """Plan until every key and every frame that can be known is."""
+        made = self._made()
+        self.earlier = await earlier_clips(self.studio.store, made.slug)
+        while await self._look_up(made):
+            made = self._made()
+        return made
+
+    def _made(self) -> Plan:
+        stills = {
+            name: still if isinstance(still, Unreadable) else still.picture
+            for name, still in self.found.stills.items()
+        }
+        return plan(
+            self.board,
+            self.studio.facts(),
+            stills,
+            self.known,
+            footage={name: self._facts(name) for name in self.found.footage},
+            earlier=self.earlier,
+            faults=self.faults,
+        )
+
+    def _facts(self, reference: str) -> FootageFacts | Unreadable:
+        file = self.found.footage[reference]
+        if isinstance(file, Unreadable):
+            return file
+        return replace(file.footage.facts(), frames=self.frames.get(reference, {}))
+
+    async def _look_up(self, made: Plan) -> bool:
+        """Read what the plan did not know; False if there was nothing."""
+        clips = [clip for clip in made.clips if clip.key and clip.key not in self.known]
+        for clip in clips:
+            self.known[clip.key or ""] = await known_of(self.studio.records, clip.key or "")
+        faulty = {fault.shot for fault in made.faults}
+        wanted = made.hands_over - faulty
+        frames = [c for c in made.clips if c.id in wanted and self._lacks_frame(c)]
+        for clip in frames:
+            await self._look_at_clip(clip)
+        footage = [f for f in made.footage if f.id in wanted - self.handed.keys()]
+        for shot in footage:
+            await self._look_at_footage(shot)
+        return bool(clips or frames or footage)
+
+    def _lacks_frame(self, clip: PlannedClip) -> bool:
+        known = self.known.get(clip.key or "")
+        return bool(known and known.state == "stored" and not known.frame(clip.handing))
+
+    async def _look_at_clip(self, clip: PlannedClip) -> None:
+        key = clip.key or ""
+        attempt = (await self.studio.records.history(key)).stored
+        if attempt is None or attempt.stored is None:
+            return
+        try:
+            handed = await handed_by_clip(
+                self.studio.store, attempt.stored, clip.handing, keep=self.keep
+            )
+        except MediaError as error:
+            raise error.for_shot(clip.shot) from None
+        known = self.known[key]
+        frames = {**known.frames, clip.handing: handed.sha256}
+        self.known[key] = replace(known, frames=frames)
+
+    async def _look_at_footage(self, shot: PlannedFootage) -> None:
+        file = self.found.footage[shot.ref]
+        if isinstance(file, Unreadable):
+            return
+        try:
+            handed = await handed_by_footage(self.studio.store, file, shot.handing, keep=self.keep)
+        except MediaError as error:
+            raise error.for_shot(shot.id) from None
+        self.handed[shot.id] = handed
+        self.frames.setdefault(shot.ref, {})[shot.handing] = handed.sha256
+
+
+def _music_faults(board: Storyboard, music: Music | Unreadable | None) -> list[Fault]:
+    if not isinstance(music, Unreadable):
+        return []
+    return [Fault("", "film.music", board.film.music, music.problem, music.remedy)]
 
 
 async def known_of(records: ClipRecords, key: str) -> Known:
@@ -183,6 +350,31 @@ async def known_of(records: ClipRecords, key: str) -> Known:
     attempt = history.stored or history.latest
     last_frame = attempt.stored.last_frame_sha256 if attempt and attempt.stored else None
     return Known(history.state, last_frame, attempt.job_id if attempt else None)
+
+
+async def earlier_clips(store: Store, slug: str) -> dict[str, frozenset[str]]:
+    """Read which clips were in earlier films of a name: keys by shot; what can't be read is not.
+
+    Args:
+        store: The media store.
+        slug: Name of the films' folder.
+
+    Raises:
+        RecordError: If the media store can't be listed.
+    """
+    paths = [p for p in await store.list(f"films/{slug}") if p.endswith("/manifest.json")]
+    texts = await asyncio.gather(*(store.read(path) for path in paths[-MOST_MANIFESTS:]))
+    keys: dict[str, set[str]] = {}
+    for path, text in zip(paths[-MOST_MANIFESTS:], texts, strict=True):
+        try:
+            manifest = Manifest.model_validate_json(text or b"")
+        except ValidationError:
+            logger.info("%s is of another version and left aside", path)
+            continue
+        for shot in manifest.shots:
+            if shot.bought:
+                keys.setdefault(shot.id, set()).add(shot.bought.key)
+    return {shot: frozenset(found) for shot, found in keys.items()}
 
 
 def _with_lines(made: Plan, text: StoryboardText | None) -> Plan:

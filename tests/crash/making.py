@@ -96,7 +96,7 @@ async def _film(studio: OpenStudio, order: dict[str, Any]) -> tuple[str, str, st
         studio,
         title="crash",
         slug="crash",
-        parts=[FilmPart(clip=fetched, why="start")],
+        parts=[FilmPart.of(fetched, why="start")],
         options=FilmOptions(),
     )
     return film.digest, job.job_id, job.how

@@ -147,7 +147,7 @@ async def film(studio: OpenStudio, row: Row, still: Path) -> None:
         studio,
         title="faults",
         slug="faults",
-        parts=[FilmPart(clip=clip, why="start")],
+        parts=[FilmPart.of(clip, why="start")],
         options=FilmOptions(),
     )
 

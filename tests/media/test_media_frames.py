@@ -17,6 +17,7 @@ from prefect_videogen.media import (
     last_frame_png,
     psnr,
 )
+from prefect_videogen.media.frames import frame_png
 
 # Red above, green to the left below, blue to the right below.
 CORNERS = {(20, 160): (200, 30, 40), (150, 40): (30, 180, 50), (150, 280): (40, 60, 210)}
@@ -130,6 +131,16 @@ def test_same_clip_gives_the_same_png(make_clip):
     assert last_frame_png(path) == last_frame_png(path)
     assert first_frame_png(path) == first_frame(path).png()
     assert first_frame_png(path) != last_frame_png(path)
+    assert [frame_png(path, n) for n in (0, 4)] == [first_frame_png(path), last_frame_png(path)]
+
+
+def test_png_of_any_index_is_that_frame(make_clip, read_number):
+    path = make_clip("a.mp4", 9)
+
+    with Image.open(io.BytesIO(frame_png(path, 5))) as image:
+        assert read_number(np.asarray(image)) == 5
+    with pytest.raises(MediaError, match="no frame 9"):
+        frame_png(path, 9)
 
 
 def test_psnr_tells_identical_close_and_different_apart():

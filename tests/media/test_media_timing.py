@@ -38,7 +38,7 @@ def test_first_and_last_frame_are_always_shown(film, rate):
 
 
 def test_dropped_frames_take_their_time_with_them():
-    shows = schedule(constant(31, 30), Fraction(24), drop_first=1)
+    shows = schedule(constant(31, 30), Fraction(24), start=1)
 
     assert shows[0] == 0
     assert sum(shows) == 24
@@ -96,7 +96,7 @@ def test_equal_timestamps_do_not_break_the_reckoning():
 def test_dropping_everything_leaves_nothing():
     timing = Timing((Fraction(0),), Fraction(1, 24), Fraction(24), constant=True)
 
-    assert schedule(timing, Fraction(24), drop_first=1) == [0]
+    assert schedule(timing, Fraction(24), start=1) == [0]
 
 
 def test_halves_round_upwards():

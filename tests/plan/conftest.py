@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from prefect_videogen.keys import digest
-from prefect_videogen.plan import Known, Picture, Plan, StudioFacts, plan, still_references
+from prefect_videogen.plan import (
+    FootageFacts,
+    Known,
+    Picture,
+    Plan,
+    StudioFacts,
+    Unreadable,
+    plan,
+    still_references,
+)
 from prefect_videogen.storyboard import fill_variables, read_storyboard
 
 SCHEDULED = datetime(2026, 1, 5, 3, 30, tzinfo=UTC)
@@ -26,6 +35,8 @@ def make_plan(
     known: dict[str, Known] | None = None,
     labels: dict[str, str] | None = None,
     publishes: frozenset[str] = frozenset({"apixo", "evolink"}),
+    footage: dict[str, FootageFacts | Unreadable] | None = None,
+    earlier: dict[str, frozenset[str]] | None = None,
     **facts: Any,
 ) -> Plan:
     """Plan a board; stills are 1600x900 unless a test says otherwise."""
@@ -38,7 +49,15 @@ def make_plan(
     studio = StudioFacts(
         name="test", labels=BOTH if labels is None else labels, publishes=publishes, **facts
     )
-    return plan(board, studio, pictures, known or {}, faults=[*reading.faults, *faults])
+    return plan(
+        board,
+        studio,
+        pictures,
+        known or {},
+        footage=footage,
+        earlier=earlier,
+        faults=[*reading.faults, *faults],
+    )
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 
 from prefect_videogen.errors import (
@@ -13,9 +16,9 @@ from prefect_videogen.errors import (
     WaitTimeout,
 )
 from prefect_videogen.vendors import JobStatus
-from prefect_videogen.waiting import Schedule, Time, wait_for_job
+from prefect_videogen.waiting import Reports, Schedule, Time, wait_for_job
 
-SCHEDULE = Schedule(first=60, interval=10, deadline=300, grace=100)
+SCHEDULE = Schedule(first=60, interval=10, deadline=300, queue_deadline=500, grace=100)
 DONE = JobStatus("succeeded", "success", ("https://clips.example/1.mp4",))
 RUNNING = JobStatus("running", "processing")
 QUEUED = JobStatus("queued", "pending")
@@ -31,6 +34,7 @@ class Vendor:
         self.start = 1000.0
         self.looks: list[float] = []
         self.words: list[str] = []
+        self.asleep: Callable[[], None] = lambda: None
 
     async def look(self) -> JobStatus:
         self.looks.append(self.clock - self.start)
@@ -41,9 +45,18 @@ class Vendor:
 
     async def sleep(self, seconds: float) -> None:
         assert seconds >= 0
+        self.asleep()
+        await asyncio.sleep(0)
         self.clock += seconds
 
-    async def wait(self, *, age: float = 0, resumed: bool = False, chance: float = 0.0):
+    async def wait(
+        self,
+        *,
+        age: float = 0,
+        resumed: bool = False,
+        chance: float = 0.0,
+        reports: Reports | None = None,
+    ):
         self.clock = self.start + age
         time = Time(lambda: 0.0, lambda: self.clock, self.sleep, lambda: chance)
         return await wait_for_job(
@@ -54,6 +67,7 @@ class Vendor:
             schedule=SCHEDULE,
             time=time,
             on_change=self.words.append,
+            reports=reports,
         )
 
 
@@ -149,3 +163,70 @@ async def test_enormous_retry_after_ends_at_the_deadline_and_not_after_it():
     with pytest.raises(WaitTimeout):
         await vendor.wait()
     assert vendor.clock - vendor.start <= SCHEDULE.deadline
+
+
+async def test_time_in_the_queue_does_not_count_as_running():
+    # 400 s in the queue, then 250 s of running: both under their own deadlines.
+    vendor = Vendor(*[QUEUED] * 35, *[RUNNING] * 25, DONE)
+    assert await vendor.wait() == DONE
+
+
+async def test_deadline_of_the_queue_is_named():
+    vendor = Vendor(QUEUED)
+    with pytest.raises(WaitTimeout, match=r"queue within 500 s.*pending"):
+        await vendor.wait()
+    assert 480 <= vendor.looks[-1] <= 500
+
+
+async def test_deadline_of_running_is_named_and_counts_from_the_end_of_the_queue():
+    vendor = Vendor(*[QUEUED] * 10, RUNNING)
+    with pytest.raises(WaitTimeout, match=r"within 300 s of running.*processing"):
+        await vendor.wait()
+    assert 430 <= vendor.looks[-1] <= 450
+
+
+async def test_time_without_an_answer_counts_for_the_state_that_is_known():
+    vendor = Vendor(QUEUED, LOST)
+    with pytest.raises(WaitTimeout, match="queue"):
+        await vendor.wait()
+    assert 480 <= vendor.looks[-1] <= 500
+
+
+class Records:
+    """Says at which glance the records hold the end."""
+
+    def __init__(self, over_at: int) -> None:
+        self.over_at = over_at
+        self.glances = 0
+
+    async def glance(self) -> bool:
+        self.glances += 1
+        return self.glances >= self.over_at
+
+
+async def test_wake_up_with_a_recorded_end_asks_the_vendor_nothing():
+    vendor, woken = Vendor(RUNNING), asyncio.Event()
+    vendor.asleep = woken.set
+    assert await vendor.wait(reports=Reports(Records(1).glance, woken)) is None
+    assert vendor.looks == []
+
+
+async def test_wake_up_in_vain_sleeps_on():
+    vendor, woken, records = Vendor(DONE), asyncio.Event(), Records(99)
+    woken.set()
+    assert await vendor.wait(reports=Reports(records.glance, woken)) == DONE
+    assert vendor.looks == [60]
+    assert records.glances == 2
+
+
+async def test_records_are_read_before_the_vendor_is_asked():
+    vendor, records = Vendor(RUNNING), Records(2)
+    assert await vendor.wait(reports=Reports(records.glance)) is None
+    assert vendor.looks == [60]
+
+
+async def test_records_that_never_come_leave_it_to_the_looks():
+    vendor = Vendor(RUNNING, RUNNING, DONE)
+    reports = Reports(Records(99).glance, asyncio.Event())
+    assert await vendor.wait(reports=reports) == DONE
+    assert vendor.looks == [60, 70, 80]

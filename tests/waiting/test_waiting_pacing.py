@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from prefect_videogen.waiting import Pace, Slots, Time
+from prefect_videogen.waiting import Limit, LocalSlots, Pace, Time
 
 
 class Clock:
@@ -60,36 +60,25 @@ async def test_slow_down_never_hastens():
 
 
 async def test_slots_bound_what_runs_at_once():
-    slots = Slots(3)
+    slots, limit = LocalSlots(), Limit("vidu", 3)
     running = most = 0
 
     async def job() -> None:
         nonlocal running, most
-        async with slots.hold():
-            running += 1
-            most = max(most, running)
-            for _ in range(3):
-                await asyncio.sleep(0)
-            running -= 1
+        slot = await slots.take(limit)
+        running += 1
+        most = max(most, running)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        running -= 1
+        await slot.give_back()
 
     await asyncio.gather(*(job() for _ in range(20)))
     assert (most, running) == (3, 0)
 
 
-async def test_failed_job_gives_its_slot_back():
-    slots = Slots(1)
-
-    async def fail() -> None:
-        async with slots.hold():
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        await fail()
-    async with asyncio.timeout(1), slots.hold():
-        pass
-
-
-async def test_no_limit_lets_everybody_run():
-    slots = Slots(None)
-    async with slots.hold(), slots.hold(), slots.hold():
-        pass
+async def test_slots_of_two_limits_are_apart():
+    slots = LocalSlots()
+    async with asyncio.timeout(1):
+        await slots.take(Limit("vidu", 1))
+        await slots.take(Limit("wan", 1))

@@ -6,10 +6,10 @@ import pytest
 
 from prefect_videogen.capabilities import MODELS
 from prefect_videogen.waiting import Schedule, schedule_for, spacing
-from prefect_videogen.waiting.rules import DEADLINE, GRACE, JITTER, fair_interval
+from prefect_videogen.waiting.rules import DEADLINE, GRACE, JITTER, QUEUE_DEADLINE, fair_interval
 
 VIDU = MODELS["vidu-q3"]
-SCHEDULE = Schedule(first=60, interval=10, deadline=1800, grace=120)
+SCHEDULE = Schedule(first=60, interval=10, deadline=1800, queue_deadline=3600, grace=120)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,13 @@ def test_all_jobs_a_model_allows_stay_within_the_request_budget(name):
 
 def test_speed_divides_every_wait():
     schedule = schedule_for(VIDU, (60, 120), 10)
-    assert schedule == Schedule(first=6, interval=1.25, deadline=DEADLINE / 10, grace=GRACE / 10)
+    assert schedule == Schedule(
+        first=6,
+        interval=1.25,
+        deadline=DEADLINE / 10,
+        queue_deadline=QUEUE_DEADLINE / 10,
+        grace=GRACE / 10,
+    )
 
 
 def test_enormous_speed_keeps_a_floor_under_interval_deadline_and_grace():
@@ -85,3 +91,25 @@ def test_spacing_is_80_percent_of_the_documented_requests():
     assert spacing(VIDU, 100) == pytest.approx(0.0125)
     assert spacing(MODELS["wan-2-5"], 1) == pytest.approx(60 / 8000)
     assert spacing(MODELS["wan2.5-image-to-video"], 1) == 0
+
+
+def test_backstop_waits_four_times_as_long_and_then_looks_once_a_minute():
+    schedule = schedule_for(VIDU, (60, 120), 1).backstop((60, 120), 1)
+    assert (schedule.first, schedule.interval) == (480, 60)
+    assert schedule.deadline == DEADLINE
+
+
+def test_backstop_of_a_fast_endpoint_leaves_a_receiver_real_seconds():
+    schedule = schedule_for(VIDU, (60, 120), 1000).backstop((60, 120), 1000)
+    assert (schedule.first, schedule.interval) == (20, 0.06)
+
+
+def test_backstop_leaves_time_for_looks_before_the_deadline():
+    for model in MODELS.values():
+        expected = model.generation_seconds(model.modes[0].name, {})
+        schedule = schedule_for(model, expected, 1).backstop(expected, 1)
+        assert schedule.first + 3 * schedule.interval < schedule.deadline
+
+
+def test_first_look_follows_the_records_where_they_say_something():
+    assert schedule_for(VIDU, (60, 120), 10, usual=90).first == 9

@@ -13,7 +13,7 @@ from prefect_videogen.buying.request import (
     OnUnknown,
     PictureInput,
 )
-from prefect_videogen.buying.waiter import look_once, wait_for
+from prefect_videogen.buying.waiter import ask, job_of, look_once, wait_for
 
 __all__ = [
     "MOST_JOBS",
@@ -27,6 +27,8 @@ __all__ = [
     "OnUnknown",
     "PictureInput",
     "Verdict",
+    "ask",
+    "job_of",
     "look_once",
     "verdict_on",
     "wait_for",

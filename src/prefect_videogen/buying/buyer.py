@@ -12,6 +12,7 @@ import logging
 import uuid
 from dataclasses import dataclass
 
+from prefect_videogen.buying.places import Places
 from prefect_videogen.buying.policy import (
     MOST_JOBS,
     Next,
@@ -38,6 +39,7 @@ from prefect_videogen.reserving import Purse
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.vendors import Submitted as Accepted
 from prefect_videogen.vendors import encode_body, request_body
+from prefect_videogen.waiting import fair_interval
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +85,10 @@ class Buyer:
         self.time = self.studio.time
         self.account = self.studio.account(self.clip.vendor)
         self.model = self.studio.model(self.clip)
-        self._body: bytes | None = None
+        self._window = max(WINDOW / self.account.speed, SHORTEST_WINDOW)
+        undecided = self._window + max(AFTER_WINDOW / self.account.speed, 1.0)
+        self._places = Places(self.studio, self.model, undecided=undecided)
+        self._images: list[str] | None = None
         self._tries = 0
         self._throttled_until: float | None = None
 
@@ -238,9 +243,11 @@ class Buyer:
         await self.studio.take_slot(self.key, self.model)
         if self.purse:
             await self.purse.cover(self.studio, history)
-        body = await self._prepared()
-        await self.studio.pace(self.model).turn()
-        window = max(WINDOW / self.account.speed, SHORTEST_WINDOW)
+        body = await self._prepared(number)
+        await self.records.describe(self.key, self._description())
+        opened = await self._take_place(number)
+        if opened is None:
+            return None
         claimed = Claimed(
             at=self.time.now(),
             # Not the studio's alone: two shots of one film may ask for the very same clip.
@@ -252,16 +259,32 @@ class Buyer:
             base_url=self.account.base_url,
             body=body.decode(),
             idempotency_key=f"videogen-{self.key[:48]}-{number}",
-            window=window,
+            window=self._window,
         )
-        await self.records.describe(self.key, self._description())
-        await self.records.open(self.clip.vendor, self.clip.model, self.key, number)
-        await self.records.note_run(self.studio.run, self.key, number)
-        clock = self.time.monotonic()
-        if not await self.records.claim(self.key, number, claimed):
+        try:
+            await self.records.note_run(self.studio.run, self.key, number)
+            won = await self.records.claim(self.key, number, claimed)
+        except BaseException:
+            await self._places.leave(self.key, number)
+            raise
+        if not won:
             await self._lost(number)
             return None
-        return await self._send(number, claimed, sent_by=clock + window / 2)
+        return await self._send(number, claimed, sent_by=opened + self._window / 2)
+
+    async def _take_place(self, number: int) -> float | None:
+        """Enter the job into the running ones; gives the moment, or None to look again."""
+        while True:
+            await self.studio.pace(self.model).turn()
+            opened = self.time.monotonic()
+            met = await self._places.enter(self.key, number)
+            if met == "entered":
+                return opened
+            if met == "taken":
+                await self.time.sleep(min(self._window / 20, 2.0))
+                return None
+            tell(self.clip.shot, "waiting", f"{self.clip.model} has no room for another job")
+            await self._places.wait(self.key)
 
     async def _lost(self, number: int) -> None:
         """Take our open entry back if the winner's job ended before we wrote it."""
@@ -297,6 +320,7 @@ class Buyer:
 
     async def _post(self, body: bytes, idempotency_key: str) -> Accepted:
         client = await self.studio.client(self.clip.vendor)
+        self.studio.count_request(self.key)
         return await client.submit(self.model, body, idempotency_key=idempotency_key)
 
     async def _record_accepted(self, number: int, accepted: Accepted) -> None:
@@ -327,7 +351,8 @@ class Buyer:
             if delay is None:
                 delay = min(5 * 1.5 ** (self._tries - 1), 60) / speed
             self.studio.pace(self.model).slow_down(delay)
-            delay = max(delay, SHORTEST_BACKOFF)
+            # A slot's requests keep an interval apart, or all slots' together could be too many.
+            delay = max(delay, SHORTEST_BACKOFF, fair_interval(self.model) / speed)
         else:
             if self._tries >= UNSENT_TRIES:
                 raise error
@@ -338,31 +363,41 @@ class Buyer:
         )
         await self.time.sleep(delay)
 
-    async def _prepared(self) -> bytes:
-        """Publish the pictures and write the exact bytes to send, once."""
-        if self._body is None:
-            for lora in self.clip.params.get("loras", ()):
-                await probe_lora(lora["path"], self.model.vendor)
-            if self.request.pictures:
-                tell(self.clip.shot, "pictures")
-            images = [
-                await publish(self.studio, self.model, picture.use, picture.path)
-                for picture in self.request.pictures
-            ]
-            mode = self.model.mode(self.clip.mode)
-            if mode is None:
-                message = f"{self.clip.model} has no mode {self.clip.mode}"
-                raise ValueError(message)
-            body = request_body(
-                self.model,
-                mode,
-                self.clip.params,
-                images,
-                routing=self.clip.routing,
-                extra=self.clip.extra,
-            )
-            self._body = encode_body(body)
-        return self._body
+    async def _prepared(self, number: int) -> bytes:
+        """Write the exact bytes to send; pictures are published and LoRAs probed once."""
+        if self._images is None:
+            self._images = await self._publish()
+        mode = self.model.mode(self.clip.mode)
+        if mode is None:
+            message = f"{self.clip.model} has no mode {self.clip.mode}"
+            raise ValueError(message)
+        body = request_body(
+            self.model,
+            mode,
+            self.clip.params,
+            self._images,
+            routing=self.clip.routing,
+            callback_url=self._callback_url(number),
+            extra=self.clip.extra,
+        )
+        return encode_body(body)
+
+    async def _publish(self) -> list[str]:
+        for lora in self.clip.params.get("loras", ()):
+            await probe_lora(lora["path"], self.model.vendor)
+        if self.request.pictures:
+            tell(self.clip.shot, "pictures")
+        return [
+            await publish(self.studio, self.model, picture.use, picture.path)
+            for picture in self.request.pictures
+        ]
+
+    def _callback_url(self, number: int) -> str:
+        """Where the vendor announces this attempt's end; empty if it is polled."""
+        addresses = self.studio.callbacks
+        if addresses is None:
+            return ""
+        return addresses.job_url(self.key, number, sandbox=self.account.sandbox)
 
     def _description(self) -> dict[str, object]:
         asked = json.loads(self.clip.model_dump_json(exclude={"fallback", "state", "job_id"}))

@@ -1,22 +1,47 @@
 """Waiting for a bought job, and writing down how it ended.
 
-A ready or stored job is answered from the records without asking the vendor.
+A ready or stored job is answered from the records without asking the vendor. Only the holder of a
+slot asks; who can't have one at once, and who waits for a callback, goes by what others record.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Coroutine
+from contextlib import nullcontext
+from typing import Any
 
-from prefect_videogen.buying.policy import end_of, verdict_on
+from prefect_videogen.buying.policy import end_of, error_of, verdict_on
 from prefect_videogen.buying.request import Job
-from prefect_videogen.errors import JobFailed, KeyRefused, RecordError, Throttled, VendorError
+from prefect_videogen.buying.timings import Timings
+from prefect_videogen.errors import (
+    JobFailed,
+    KeyRefused,
+    RecordError,
+    Throttled,
+    VendorError,
+    WaitTimeout,
+)
 from prefect_videogen.progress import tell
 from prefect_videogen.records import Attempt, Ready
 from prefect_videogen.studio import OpenStudio
-from prefect_videogen.vendors import JobStatus
-from prefect_videogen.waiting import schedule_for, wait_for_job
+from prefect_videogen.vendors import JobStatus, asks_for_callback
+from prefect_videogen.waiting import (
+    Reports,
+    Schedule,
+    kind_of,
+    schedule_for,
+    usual_first_look,
+    wait_for_job,
+)
 
 logger = logging.getLogger(__name__)
+
+FOLLOW_EVERY = 5.0
+"""Seconds between glances at the records of a job that somebody else may be polling."""
+
+_OVER = frozenset({"ready", "stored", "ended"})
 
 
 async def wait_for(studio: OpenStudio, job: Job) -> Job:
@@ -31,18 +56,13 @@ async def wait_for(studio: OpenStudio, job: Job) -> Job:
 
     Raises:
         VendorError: If the job ended without a clip; the end is recorded first.
-        WaitTimeout: At the deadline; a later run goes on waiting.
+        WaitTimeout: At a deadline; a later run goes on waiting.
     """
     try:
         attempt = await _attempt(studio, job)
-        if attempt.state in {"ready", "stored"}:
-            return _with_state(job, attempt)
-        await studio.take_slot(job.key, studio.model_named(job.model))
-        status = await _poll(studio, job)
-        if status.state == "failed":
-            await _end(studio, job, status)
-        await _ready(studio, job, status)
-        return _with_state(job, await _attempt(studio, job))
+        if attempt.state not in {"ready", "stored"}:
+            attempt = await _wait(studio, job, attempt)
+        return _with_state(job, attempt)
     except VendorError as error:
         error.job_id = error.job_id or job.job_id
         raise error.for_shot(job.shot) from None
@@ -69,39 +89,133 @@ async def look_once(studio: OpenStudio, job: Job) -> Job:
     if attempt.state in {"ready", "stored"}:
         return _with_state(job, attempt)
     try:
-        status = await _ask(studio, job)
-        if status.state == "failed":
-            await _end(studio, job, status)
+        status = await ask(studio, job.vendor, job.model, job.job_id)
+        if status.state not in {"succeeded", "failed"}:
+            return job
+        return _with_state(job, await _write_down(studio, job, status))
     except VendorError as error:
         error.job_id = error.job_id or job.job_id
         raise error.for_shot(job.shot) from None
-    if status.state != "succeeded":
-        return job
-    await _ready(studio, job, status)
-    return _with_state(job, await _attempt(studio, job))
 
 
-async def _ask(studio: OpenStudio, job: Job) -> JobStatus:
-    """Ask for a job's status when it is this request's turn."""
-    pace = studio.pace(studio.model_named(job.model))
-    client = await studio.client(job.vendor)
+async def ask(studio: OpenStudio, vendor: str, model: str, job_id: str) -> JobStatus:
+    """Ask for a job's status when it is this request's turn; a full vendor slows all down.
+
+    Args:
+        studio: The open studio.
+        vendor: Vendor's label.
+        model: Model id.
+        job_id: The vendor's job id.
+
+    Raises:
+        VendorError: If there was no usable answer.
+    """
+    pace = studio.pace(studio.model_named(model))
+    client = await studio.client(vendor)
     await pace.turn()
     try:
-        return await client.status(job.model, job.job_id)
+        return await client.status(model, job_id)
     except Throttled as error:
         pace.slow_down(error.retry_after or pace.spacing)
         raise
 
 
-async def _poll(studio: OpenStudio, job: Job) -> JobStatus:
-    model = studio.model_named(job.model)
+def job_of(key: str, attempt: Attempt) -> Job:
+    """Make the job of a recorded attempt, as whoever resumes it needs it.
+
+    Args:
+        key: Key of the clip.
+        attempt: An attempt with a job id.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    claimed, submitted = attempt.claimed, attempt.submitted
+    if claimed is None or submitted is None:
+        message = f"attempt {attempt.number} of {key} has no job"
+        raise ValueError(message)
+    return Job(
+        shot=claimed.shot,
+        key=key,
+        attempt=attempt.number,
+        vendor=claimed.vendor,
+        model=claimed.model,
+        mode="",
+        job_id=submitted.job_id,
+        state="stored" if attempt.stored else "ready" if attempt.ready else "submitted",
+        how="resumed",
+        submitted_at=submitted.at,
+    )
+
+
+async def _wait(studio: OpenStudio, job: Job, attempt: Attempt) -> Attempt:
+    body = attempt.claimed.body if attempt.claimed else "{}"
+    announced = asks_for_callback(body, job.key, job.attempt)
+    wakes = studio.wakes if announced else None
+    listening = wakes.of(job.key, job.attempt) if wakes else nullcontext()
+
+    async def glance() -> bool:
+        return (await _attempt(studio, job)).state in _OVER
+
+    with listening as woken:
+        reports = Reports(glance, woken)
+        # Registered, then read again, then asleep: no wake-up falls between.
+        over = woken is not None and await glance()
+        over = over or await _slot_or_end(studio, job, reports)
+        status = None
+        if not over:
+            status = await _poll(studio, job, attempt, reports if announced else None)
+    if status is None:
+        return await _recorded_end(studio, job)
+    return await _write_down(studio, job, status)
+
+
+async def _slot_or_end(studio: OpenStudio, job: Job, reports: Reports) -> bool:
+    """Take the slot that allows to ask; True if the job's end was recorded sooner."""
+    model, time = studio.model_named(job.model), studio.time
+    schedule = schedule_for(model, job.expected, studio.account(job.vendor).speed)
+    every = max(FOLLOW_EVERY / studio.account(job.vendor).speed, schedule.interval)
+    until = time.monotonic() + schedule.queue_deadline + schedule.deadline
+    taking = asyncio.create_task(studio.take_slot(job.key, model))
+    try:
+        await asyncio.wait({taking}, timeout=0)  # one that is held or free is had at once
+        while not taking.done() and time.monotonic() <= until:
+            woken = await _rest_unless(taking, time.sleep_unless(every, reports.woken))
+            if woken is not None and await reports.glance():
+                return True
+        if taking.done():
+            await taking
+            return False
+    finally:
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+    message = "the job could not be asked for: the slots of its model stayed taken"
+    step = "Run it again: it goes on waiting for the same job."
+    raise WaitTimeout(message, job_id=job.job_id, next_step=step)
+
+
+async def _rest_unless(taking: asyncio.Task[None], rest: Coroutine[Any, Any, bool]) -> bool | None:
+    """Rest until a slot is taken; None if that came first, so that nothing has to be read."""
+    resting = asyncio.create_task(rest)
+    try:
+        await asyncio.wait({taking, resting}, return_when=asyncio.FIRST_COMPLETED)
+        return resting.result() if resting.done() else None
+    finally:
+        resting.cancel()
+        await asyncio.gather(resting, return_exceptions=True)
+
+
+async def _poll(
+    studio: OpenStudio, job: Job, attempt: Attempt, reports: Reports | None
+) -> JobStatus | None:
     account = studio.account(job.vendor)
     expected = (job.expected[0] / account.speed, job.expected[1] / account.speed)
     tell(job.shot, "running", f"job {job.job_id}", expected)
     strange: set[str] = set()
 
     async def look() -> JobStatus:
-        status = await _ask(studio, job)
+        studio.count_request(job.key)
+        status = await ask(studio, job.vendor, job.model, job.job_id)
         if status.state == "unknown" and status.word not in strange:
             strange.add(status.word)
             logger.warning("Shot %s: unknown status word %r, waiting on", job.shot, status.word)
@@ -112,10 +226,54 @@ async def _poll(studio: OpenStudio, job: Job) -> JobStatus:
         job_id=job.job_id,
         age=max(studio.time.now() - job.submitted_at, 0.0),
         resumed=job.how == "resumed",
-        schedule=schedule_for(model, job.expected, account.speed),
+        schedule=await _schedule(studio, job, attempt, reports),
         time=studio.time,
         on_change=lambda word: logger.info("Shot %s: job %s is %s", job.shot, job.job_id, word),
+        reports=reports,
     )
+
+
+async def _schedule(
+    studio: OpenStudio, job: Job, attempt: Attempt, reports: Reports | None
+) -> Schedule:
+    model = studio.model_named(job.model)
+    speed = studio.account(job.vendor).speed
+    timings = _timings(studio, job, attempt)
+    took = await timings.took() if timings else []
+    usual = usual_first_look(model, job.expected, took)
+    schedule = schedule_for(model, job.expected, speed, usual=usual)
+    if reports is None or reports.woken is None:
+        return schedule
+    return schedule.backstop(job.expected, speed)
+
+
+def _timings(studio: OpenStudio, job: Job, attempt: Attempt) -> Timings | None:
+    claimed = attempt.claimed
+    if claimed is None:
+        return None
+    kind = kind_of(studio.model_named(job.model), claimed.body)
+    return Timings(studio, job.vendor, job.model, kind)
+
+
+async def _write_down(studio: OpenStudio, job: Job, status: JobStatus) -> Attempt:
+    """Record a job's end; raise it if there is no clip."""
+    if status.state == "failed":
+        await _end(studio, job, status)
+    await _ready(studio, job, status)
+    attempt = await _attempt(studio, job)
+    timings = _timings(studio, job, attempt)
+    if timings and status.started_at is not None and status.finished_at is not None:
+        speed = studio.account(job.vendor).speed
+        await timings.add(job.job_id, max(status.finished_at - status.started_at, 0.0) * speed)
+    return attempt
+
+
+async def _recorded_end(studio: OpenStudio, job: Job) -> Attempt:
+    """What somebody else has recorded; raise it if there is no clip."""
+    attempt = await _attempt(studio, job)
+    if attempt.state == "ended" and attempt.end:
+        raise error_of(attempt.end, job.shot)
+    return attempt
 
 
 async def _ready(studio: OpenStudio, job: Job, status: JobStatus) -> None:

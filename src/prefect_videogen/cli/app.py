@@ -19,6 +19,7 @@ from prefect_videogen.errors import (
 OK, SHOTS_FAILED, WRONG_INPUT, OVER_BUDGET = 0, 1, 2, 3
 
 DEMO_PORT = 8765
+CALLBACKS_PORT = 4300
 DEMO_KEY = "emulated-key-of-the-demo"
 DEMO_FOLDER = Path("videogen-demo")
 
@@ -176,6 +177,20 @@ def emulator(
         ),
         media,
     )
+
+
+@app.command()
+def callbacks(
+    studio: StudioName = "",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on, behind your TLS proxy.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 is any free one.")] = CALLBACKS_PORT,
+) -> None:
+    """Receive vendors' callbacks until Ctrl-C, so that runs need hardly poll."""
+    from prefect_videogen.cli.callbacks import run_callbacks
+
+    run_callbacks(studio=studio, host=host, port=port)
 
 
 @app.command()

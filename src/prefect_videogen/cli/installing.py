@@ -13,7 +13,9 @@ from prefect_videogen.errors import MediaError, StudioError
 
 
 def run_setup(name: str) -> None:
-    """Register the block types and save a studio from the environment.
+    """Register the block types, save a studio from the environment and create its limits.
+
+    Can be run again and again, by several at once.
 
     Args:
         name: Name of the studio.
@@ -28,6 +30,8 @@ def run_setup(name: str) -> None:
 async def _setup(name: str, console: Console) -> None:
     from prefect_videogen import blocks
     from prefect_videogen.blocks import load_studio
+    from prefect_videogen.blocks.limits import create_limits
+    from prefect_videogen.waiting import limits_of
 
     kinds = (
         blocks.ApixoCredentials,
@@ -43,9 +47,13 @@ async def _setup(name: str, console: Console) -> None:
         console.print(f"no studio saved: set {' or '.join(KEYS)} first")
         return
     studio = await load_studio("env")
-    studio.open(name=name)  # checks the settings together
+    opened = studio.open(name=name)  # checks the settings together
     await studio.asave(name, overwrite=True)
     console.print(f"saved the studio {name}")
+    limits = limits_of(opened.accounts.values(), opened.models)
+    await create_limits(limits)
+    for limit in limits:
+        console.print(f"set the limit {limit.name} to {limit.most} jobs at once")
 
 
 def run_put(paths: list[Path], *, studio: str) -> None:

@@ -94,10 +94,13 @@ def show_plan(console: Console, plan: Plan) -> None:
             clip.mode,
             f"{clip.seconds:g} s",
             f"after {after}" if after else "at once",
-            "to buy" if clip.to_buy else clip.state,
+            clip.standing,
             str(clip.price) if clip.price else "unpriced",
             clip.key[:12] if clip.key else "later",
         )
+    for shot in plan.footage:
+        seconds = f"{shot.seconds:g} s"
+        table.add_row(shot.id, "", shot.kind, seconds, "at once", "own footage", "", "")
     console.print(table)
     costs = " + ".join(str(money) for money in plan.totals) or "nothing priced"
     unpriced = f", {plan.unpriced} unpriced" if plan.unpriced else ""

@@ -11,11 +11,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from prefect_videogen.media import Probe
+from prefect_videogen.media.seams import Flag, flag_of
 from prefect_videogen.plan import Money
 
 MANIFEST_SCHEMA = 2
 
-PartKind = Literal["clip", "footage", "hold", "slate"]
+PartKind = Literal["clip", "footage", "card", "hold", "slate"]
 Why = Literal["start", "cut", "chained", "shared still"]
 
 
@@ -99,6 +100,13 @@ class JoinEntry(_Entry):
     step: Difference | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def flag(self) -> Flag:
+        """What is wrong with it: only a join that should be seamless can be wrong."""
+        if self.why in {"start", "cut"} or self.transition != "cut" or self.shown is None:
+            return ""
+        return flag_of(self.shown, self.step)
+
 
 class PictureEntry(_Entry):
     """A picture that a clip was made from.
@@ -157,7 +165,7 @@ class ShotEntry(_Entry):
 
     Attributes:
         id: Id of the shot.
-        kind: A bought clip, own footage, or what stands for a missing shot.
+        kind: A bought clip, own footage, an own still, or what stands for a missing shot.
         prompt: What was asked for; empty for anything but a clip.
         bought: The purchase; None for anything but a clip.
         path: Where its file lies in the media store; empty for a hold or slate.
@@ -190,6 +198,24 @@ class ShotEntry(_Entry):
     join: JoinEntry = JoinEntry()
     drift: Drift | None = None
     tail: Tail | None = None
+
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should look at in this shot, a sentence each."""
+        found = []
+        if self.join.flag == "jump":
+            found.append(f"Shot {self.id}: the picture jumps where it begins")
+        elif self.join.flag == "repeat":
+            found.append(f"Shot {self.id}: a frame repeats where it begins")
+        if self.tail and self.probe and self.source_end >= self.probe.frame_count:
+            kinds = {"frozen": self.tail.frozen, "black": self.tail.black}
+            ends = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+            found.append(f"Shot {self.id}: it ends in {ends} frames; `hand_over: steady` or `trim`")
+        return tuple(found)
+
+    @property
+    def source_end(self) -> int:
+        """Index after its file's last frame that is shown."""
+        return self.source_start + self.source_frames
 
 
 class SoundEntry(_Entry):
@@ -280,3 +306,7 @@ class Manifest(_Entry):
     film: FilmEntry
     shots: tuple[ShotEntry, ...]
     missing: tuple[str, ...] = ()
+
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should look at, a sentence each."""
+        return tuple(warning for shot in self.shots for warning in shot.warnings())

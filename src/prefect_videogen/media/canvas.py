@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from prefect_videogen.media import colour
+from prefect_videogen.media.planes import BLACK, Plane, empty_frame, planes_of
 
 Fit = Literal["crop", "pad"]
-Plane = npt.NDArray[np.uint8]
-
-# Black in limited range.
-_BLACK_LUMA, _BLACK_CHROMA = 16, 128
 
 
 def quarter_turns(frame: VideoFrame) -> int:
@@ -123,17 +119,16 @@ class Canvas:
         width, height = self._scaled(*shown)
         stored = (height, width) if turns % 2 else (width, height)
         placed = self._converter.to_film(frame, *stored)
-        luma, *chroma = (np.rot90(plane, turns) for plane in _planes(placed))
         # Shifts are counted in chroma samples, or colour would slip against brightness.
         down, right = ((height - self.height) // 4, (width - self.width) // 4)
-        film = [_shifted(luma, self.height, self.width, 2 * down, 2 * right, _BLACK_LUMA)]
-        film += [
-            _shifted(plane, self.height // 2, self.width // 2, down, right, _BLACK_CHROMA)
-            for plane in chroma
-        ]
-        packed = np.concatenate([plane.reshape(-1) for plane in film])
-        packed = packed.reshape(self.height * 3 // 2, self.width)
-        return colour.tag_film(VideoFrame.from_ndarray(packed, format="yuv420p"))
+        film = empty_frame(self.width, self.height)
+        # Luma has two rows and columns where colour has one.
+        for scale, black, source, window in zip(
+            (2, 1, 1), BLACK, planes_of(placed), planes_of(film), strict=True
+        ):
+            window[:] = black
+            _lay(np.rot90(source, turns), window, scale * down, scale * right)
+        return film
 
     def _scaled(self, width: int, height: int) -> tuple[int, int]:
         pick = max if self.fit == "crop" else min
@@ -141,24 +136,9 @@ class Canvas:
         return even(float(width * factor)), even(float(height * factor))
 
 
-def _planes(frame: VideoFrame) -> list[Plane]:
-    packed = cast("Plane", frame.to_ndarray())
-    luma, height, width = frame.width * frame.height, frame.height // 2, frame.width // 2
-    flat = packed.reshape(-1)
-    return [
-        flat[:luma].reshape(frame.height, frame.width),
-        flat[luma : luma + width * height].reshape(height, width),
-        flat[luma + width * height :].reshape(height, width),
-    ]
-
-
-def _shifted(  # noqa: PLR0917 - a window is four numbers
-    plane: Plane, height: int, width: int, down: int, right: int, black: int
-) -> Plane:
-    """Cut a window out of a plane; a negative shift leaves black above or left of it."""
-    window = np.full((height, width), black, np.uint8)
-    source = plane[max(down, 0) :, max(right, 0) :]
+def _lay(source: Plane, window: Plane, down: int, right: int) -> None:
+    """Show a plane through a window; a negative shift leaves what is above or left of it."""
+    seen = source[max(down, 0) :, max(right, 0) :]
     target = window[max(-down, 0) :, max(-right, 0) :]
-    rows, columns = min(len(source), len(target)), min(source.shape[1], target.shape[1])
-    target[:rows, :columns] = source[:rows, :columns]
-    return window
+    rows, columns = min(len(seen), len(target)), min(seen.shape[1], target.shape[1])
+    target[:rows, :columns] = seen[:rows, :columns]

@@ -7,6 +7,7 @@ by more than a level and move its colour by half a pixel. HDR is converted by ma
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, cast
 
@@ -42,6 +43,21 @@ RANGES = {1: "tv", 2: "pc"}
 
 BT709, BT601, GBR = 1, 6, 0
 _USABLE = {1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: 9, 10: 9}
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A correction of a film frame's colours: what each of its numbers becomes.
+
+    Attributes:
+        luma: New luma for each of the 256 old ones, in limited range.
+        blue: The same for the blue colour difference.
+        red: The same for the red colour difference.
+    """
+
+    luma: tuple[int, ...]
+    blue: tuple[int, ...]
+    red: tuple[int, ...]
 
 
 def matrix_of(frame: VideoFrame) -> int:

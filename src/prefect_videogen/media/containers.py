@@ -8,7 +8,7 @@ Leaves what is inside to `probe`, `frames` and `stitch`.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import av
@@ -23,7 +23,7 @@ from prefect_videogen.errors import MediaError
 # Playlist formats are left out on purpose: a clip from the network must not name other files.
 # Picture formats are left out too, or a PNG would pass as a video of one frame.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg"
-_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+_SOUND_CONTAINERS = f"{_CONTAINERS},mp3,wav,flac,aac,aiff"
 
 # Small workers share their cores with other clips; more threads also cost a frame of memory each.
 DECODER_THREADS = 2
@@ -39,6 +39,11 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (4, b"ftypavif", "an AVIF picture"),
     (4, b"ftyp", "an MP4 file"),
     (0, b"\x1aE\xdf\xa3", "a Matroska or WebM file"),
+    (0, b"ID3", "an MP3 file"),
+    (0, b"\xff\xfb", "an MP3 file"),
+    (0, b"fLaC", "a FLAC file"),
+    (8, b"WAVE", "a WAV file"),
+    (0, b"OggS", "an Ogg file"),
     (0, b"%PDF", "a PDF document"),
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"\x1f\x8b", "gzip data"),
@@ -95,25 +100,45 @@ def first_bytes(path: Path) -> bytes:
         ) from error
 
 
-@contextmanager
-def open_media(path: Path) -> Iterator[InputContainer]:
-    """Open a media file for reading and close it at the end.
+def open_media(path: Path) -> AbstractContextManager[InputContainer]:
+    """Open a video file for reading and close it at the end.
 
     Args:
         path: A local file.
 
-    Yields:
-        The opened container. Whatever FFmpeg raises inside the block becomes a MediaError.
+    Returns:
+        A context that gives the container. Whatever FFmpeg raises inside becomes a MediaError.
 
     Raises:
         MediaError: The file is missing, no video container, or breaks off while being read.
     """
+    return _opened(path, _CONTAINERS, "a video")
+
+
+def open_sound(path: Path) -> AbstractContextManager[InputContainer]:
+    """Open a sound or video file for reading and close it at the end.
+
+    Args:
+        path: A local file.
+
+    Returns:
+        A context that gives the container. Whatever FFmpeg raises inside becomes a MediaError.
+
+    Raises:
+        MediaError: The file is missing, neither sound nor video, or breaks off while being read.
+    """
+    return _opened(path, _SOUND_CONTAINERS, "a sound file")
+
+
+@contextmanager
+def _opened(path: Path, formats: str, kind: str) -> Iterator[InputContainer]:
     head = first_bytes(path)
+    options = {"protocol_whitelist": "file", "format_whitelist": formats}
     try:
-        container = av.open(str(path), mode="r", options=dict(_OPTIONS))
+        container = av.open(str(path), mode="r", options=options)
     except (FFmpegError, UnicodeError) as error:
         raise MediaError(
-            f"{path} is not a video: it looks like {looks_like(head)}.",
+            f"{path} is not {kind}: it looks like {looks_like(head)}.",
             next_step="Fetch it again, and look at what the address really serves.",
         ) from error
     with container:

@@ -1,12 +1,14 @@
 """Writing a film: H.264 and AAC in an MP4 that plays anywhere and is the same every time.
 
 Promises constant frame rate, BT.709 tags, an index at the front, and a file that appears
-under its name whole or not at all. Leaves what is in the frames to `stitch` and the emulator.
+under its name whole or not at all. Leaves what is in the frames to `stitch` and the emulator,
+and pictures that are encoded already to `copying`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -49,16 +51,186 @@ ENCODER_THREADS = 4
 SOUND_RATE = 48_000
 SOUND_BIT_RATE = 192_000
 # Bit-exact muxing leaves out the library's version; no creation time is ever written.
-_MUXER = {"movflags": "+faststart", "fflags": "+bitexact"}
+# The two tracks may come in turns of any length and still lie side by side in the file.
+_MUXER = {"movflags": "+faststart", "fflags": "+bitexact", "max_interleave_delta": "0"}
 _BLOCK = 1024
 _WORST_CRF = 51
 
 
-class VideoWriter:
-    """Writes one film; use it in a `with` block.
+class FilmFile(ABC):
+    """An MP4 in the making: its picture is a subclass's, its sound is AAC, 48 kHz, stereo.
 
-    The file appears at its path when the block ends well, after its frames were counted;
-    an error in the block leaves nothing behind and an older file untouched.
+    Use it in a `with` block. The file appears at its path when the block ends well, after what
+    it holds was counted; an error in the block leaves nothing behind and an older file untouched.
+
+    Attributes:
+        path: Where the film goes.
+        fps: Frames a second.
+        frames: Frames that the film shows so far.
+        samples: Samples of sound added so far.
+
+    Args:
+        path: Where the film goes; the folder exists.
+        fps: Frames a second, constant.
+        sound: Whether the film has a sound track.
+    """
+
+    def __init__(self, path: Path, fps: Fraction | int, *, sound: bool = False) -> None:
+        self.path = path
+        self.fps = Fraction(fps)
+        self.frames = 0
+        self.samples = 0
+        self._sound = sound
+        self._sound_track: AudioStream | None = None
+        self._pending: Sound = np.zeros((2, 0), np.float32)
+        self._encoded_samples = 0
+
+    def __enter__(self) -> Self:
+        # Beside the film, so that moving it into place is one step; made like any other file,
+        # so that it has the rights a user expects.
+        self._part = self.path.with_name(f".{self.path.name}.{uuid4().hex}.part")
+        try:
+            self._part.touch(exist_ok=False)
+        except OSError as error:
+            raise MediaError(
+                f"{self.path} can't be written: {error.strerror}.",
+                next_step="Check that the folder exists, is writable and has room.",
+            ) from error
+        try:
+            self._container: OutputContainer = av.open(
+                str(self._part), mode="w", format="mp4", options=dict(_MUXER)
+            )
+            self._begin()
+        except FFmpegError as error:
+            self._part.unlink(missing_ok=True)
+            raise self._unwritable(error) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+            else:
+                self._abandon()
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def write_sound(self, samples: npt.NDArray[np.float32]) -> None:
+        """Add sound after what was added before.
+
+        Args:
+            samples: Array of (2, samples), float32 from -1 to 1, 48 kHz.
+
+        Raises:
+            MediaError: The film has no sound track, or the shape is wrong.
+        """
+        if self._sound_track is None:
+            raise MediaError(
+                "This film is without a sound track so far.",
+                next_step="Open it with sound=True; copied pictures come before their sound.",
+            )
+        if samples.ndim != 2 or samples.shape[0] != 2:  # noqa: PLR2004 - two channels
+            raise MediaError(
+                f"Sound of shape {samples.shape} is not stereo.",
+                next_step="Give float32 arrays of (2, samples).",
+            )
+        self.samples += samples.shape[1]
+        self._pending = np.concatenate([self._pending, samples.astype(np.float32)], axis=1)
+        while self._pending.shape[1] >= _BLOCK:
+            self._encode_block(self._pending[:, :_BLOCK])
+            self._pending = self._pending[:, _BLOCK:]
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Add the tracks, the picture's first."""
+
+    @abstractmethod
+    def _end_picture(self) -> None:
+        """Write what of the picture is still held back."""
+
+    @abstractmethod
+    def _check(self, stamps: Sequence[int]) -> None:
+        """Compare the times of the stored frames, in ticks and ascending, with what was meant."""
+
+    def _add_sound(self) -> None:
+        if not self._sound:
+            return
+        track = self._container.add_stream("aac", rate=SOUND_RATE)
+        track.bit_rate = SOUND_BIT_RATE
+        track.layout = "stereo"
+        track.format = "fltp"
+        self._sound_track = track
+
+    def _encode_block(self, block: Sound) -> None:
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout="stereo")
+        frame.sample_rate = SOUND_RATE
+        frame.pts = self._encoded_samples
+        frame.time_base = Fraction(1, SOUND_RATE)
+        self._encoded_samples += block.shape[1]
+        self._encode(cast("AudioStream", self._sound_track), frame)
+
+    def _encode(
+        self, track: VideoStream | AudioStream, frame: VideoFrame | AudioFrame | None
+    ) -> None:
+        try:
+            packets = cast(
+                "Iterable[Packet[Stream]]",
+                track.encode(frame),  # type: ignore[arg-type]  # track and frame go together
+            )
+        except FFmpegError as error:
+            raise self._unwritable(error) from error
+        self._mux(packets)
+
+    def _mux(self, packets: Iterable[Packet[Any]]) -> None:
+        try:
+            self._container.mux(list(packets))
+        except FFmpegError as error:
+            raise self._unwritable(error) from error
+
+    def _finish(self) -> None:
+        if not self.frames:
+            self._abandon()
+            raise MediaError(
+                f"{self.path} would have no frame, so it was not written.",
+                next_step="Give at least one frame.",
+            )
+        if self._pending.shape[1]:
+            self._encode_block(self._pending)
+        self._end_picture()
+        if self._sound_track is not None and self.samples:
+            self._encode(self._sound_track, None)
+        try:
+            self._container.close()
+        except FFmpegError as error:
+            raise self._unwritable(error) from error
+        with open_media(self._part) as container:
+            track = picture_stream(container, self._part)
+            packets = (packet for packet in container.demux(track) if packet.size)
+            stamps = sorted(-1 if packet.pts is None else packet.pts for packet in packets)
+        self._check(stamps)
+        self._part.replace(self.path)
+
+    def _abandon(self) -> None:
+        try:
+            self._container.close()
+        except (FFmpegError, ValueError):
+            # What led here is being raised already and says more than a half-written file.
+            return
+
+    def _unwritable(self, error: FFmpegError) -> MediaError:
+        return MediaError(
+            f"{self.path} can't be written: {error.strerror or error}.",
+            next_step="Check that the disk has room.",
+        )
+
+
+class VideoWriter(FilmFile):
+    """Writes one film frame by frame, as `FilmFile` says.
 
     Example:
         >>> with VideoWriter(path, 1280, 720, 24) as writer:  # doctest: +SKIP
@@ -88,54 +260,12 @@ class VideoWriter:
         preset: Preset = PRESET,
         crf: int = CRF,
     ) -> None:
-        _check(width, height, Fraction(fps), preset, crf)
-        self.path = path
+        _check_settings(width, height, Fraction(fps), preset, crf)
+        super().__init__(path, fps, sound=sound)
         self.width = width
         self.height = height
-        self.fps = Fraction(fps)
-        self.frames = 0
-        self.samples = 0
-        self._sound = sound
         self._converter = colour.Converter()
         self._options = {"preset": preset, "crf": str(crf)}
-        self._pending: Sound = np.zeros((2, 0), np.float32)
-        self._encoded_samples = 0
-
-    def __enter__(self) -> Self:
-        # Beside the film, so that moving it into place is one step; made like any other file,
-        # so that it has the rights a user expects.
-        self._part = self.path.with_name(f".{self.path.name}.{uuid4().hex}.part")
-        try:
-            self._part.touch(exist_ok=False)
-        except OSError as error:
-            raise MediaError(
-                f"{self.path} can't be written: {error.strerror}.",
-                next_step="Check that the folder exists, is writable and has room.",
-            ) from error
-        try:
-            self._container: OutputContainer = av.open(
-                str(self._part), mode="w", format="mp4", options=dict(_MUXER)
-            )
-            self._picture_track = self._add_picture()
-            self._sound_track = self._add_sound() if self._sound else None
-        except FFmpegError as error:
-            self._part.unlink(missing_ok=True)
-            raise self._unwritable(error) from error
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-            else:
-                self._abandon()
-        finally:
-            self._part.unlink(missing_ok=True)
 
     def write_rgb(self, picture: npt.NDArray[Any]) -> None:
         """Add one frame.
@@ -177,30 +307,19 @@ class VideoWriter:
         self._encode(self._picture_track, film_frame)
         self.frames += 1
 
-    def write_sound(self, samples: npt.NDArray[np.float32]) -> None:
-        """Add sound after what was added before.
+    def _begin(self) -> None:
+        self._picture_track = self._add_picture()
+        self._add_sound()
 
-        Args:
-            samples: Array of (2, samples), float32 from -1 to 1, 48 kHz.
+    def _end_picture(self) -> None:
+        self._encode(self._picture_track, None)
 
-        Raises:
-            MediaError: The film has no sound track, or the shape is wrong.
-        """
-        if self._sound_track is None:
+    def _check(self, stamps: Sequence[int]) -> None:
+        if len(stamps) != self.frames:
             raise MediaError(
-                "This film was opened without a sound track.",
-                next_step="Open it with sound=True.",
+                f"{self.path} holds {len(stamps)} frames where {self.frames} were written.",
+                next_step="This is a fault of the encoder; please report it.",
             )
-        if samples.ndim != 2 or samples.shape[0] != 2:  # noqa: PLR2004 - two channels
-            raise MediaError(
-                f"Sound of shape {samples.shape} is not stereo.",
-                next_step="Give float32 arrays of (2, samples).",
-            )
-        self.samples += samples.shape[1]
-        self._pending = np.concatenate([self._pending, samples.astype(np.float32)], axis=1)
-        while self._pending.shape[1] >= _BLOCK:
-            self._encode_block(self._pending[:, :_BLOCK])
-            self._pending = self._pending[:, _BLOCK:]
 
     def _add_picture(self) -> VideoStream:
         track = self._container.add_stream(CODEC, rate=self.fps, options=self._options)
@@ -219,77 +338,8 @@ class VideoWriter:
         context.color_trc = ColorTrc.BT709
         return picture
 
-    def _add_sound(self) -> AudioStream:
-        track = self._container.add_stream("aac", rate=SOUND_RATE)
-        track.bit_rate = SOUND_BIT_RATE
-        track.layout = "stereo"
-        track.format = "fltp"
-        return track
 
-    def _encode_block(self, block: Sound) -> None:
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout="stereo")
-        frame.sample_rate = SOUND_RATE
-        frame.pts = self._encoded_samples
-        frame.time_base = Fraction(1, SOUND_RATE)
-        self._encoded_samples += block.shape[1]
-        self._encode(cast("AudioStream", self._sound_track), frame)
-
-    def _encode(
-        self, track: VideoStream | AudioStream, frame: VideoFrame | AudioFrame | None
-    ) -> None:
-        try:
-            packets = cast(
-                "Iterable[Packet[Stream]]",
-                track.encode(frame),  # type: ignore[arg-type]  # track and frame go together
-            )
-            self._container.mux(list(packets))
-        except FFmpegError as error:
-            raise self._unwritable(error) from error
-
-    def _finish(self) -> None:
-        if not self.frames:
-            self._abandon()
-            raise MediaError(
-                f"{self.path} would have no frame, so it was not written.",
-                next_step="Give at least one frame.",
-            )
-        if self._pending.shape[1]:
-            self._encode_block(self._pending)
-        self._encode(self._picture_track, None)
-        if self._sound_track is not None and self.samples:
-            self._encode(self._sound_track, None)
-        try:
-            self._container.close()
-        except FFmpegError as error:
-            raise self._unwritable(error) from error
-        self._check_count()
-        self._part.replace(self.path)
-
-    def _check_count(self) -> None:
-        with open_media(self._part) as container:
-            track = picture_stream(container, self._part)
-            stored = sum(1 for packet in container.demux(track) if packet.size)
-        if stored != self.frames:
-            raise MediaError(
-                f"{self.path} holds {stored} frames where {self.frames} were written.",
-                next_step="This is a fault of the encoder; please report it.",
-            )
-
-    def _abandon(self) -> None:
-        try:
-            self._container.close()
-        except (FFmpegError, ValueError):
-            # What led here is being raised already and says more than a half-written file.
-            return
-
-    def _unwritable(self, error: FFmpegError) -> MediaError:
-        return MediaError(
-            f"{self.path} can't be written: {error.strerror or error}.",
-            next_step="Check that the disk has room.",
-        )
-
-
-def _check(width: int, height: int, fps: Fraction, preset: str, crf: int) -> None:
+def _check_settings(width: int, height: int, fps: Fraction, preset: str, crf: int) -> None:
     if width < 2 or height < 2 or width % 2 or height % 2:  # noqa: PLR2004 - chroma pairs
         raise MediaError(
             f"A film can't be {width}x{height}: both sides must be even.",

@@ -130,6 +130,22 @@ def last_frame_png(path: Path) -> bytes:
     return last_frame(path).png()
 
 
+def frame_png(path: Path, index: int) -> bytes:
+    """Encode one frame of a clip as PNG.
+
+    Args:
+        path: A video file, decoded up to that frame.
+        index: Place in the clip, from 0.
+
+    Returns:
+        The PNG; the same bytes as `last_frame_png` for the last index.
+
+    Raises:
+        MediaError: Not a video, damaged, or it has no such frame.
+    """
+    return Frame(frame_rgb(path, index), index).png()
+
+
 def psnr(a: npt.ArrayLike | bytes, b: npt.ArrayLike | bytes) -> float:
     """Measure how alike two pictures are.
 

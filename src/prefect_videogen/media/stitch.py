@@ -1,100 +1,64 @@
-"""One film out of many clips, in a single pass of decoding, fitting and encoding.
+"""One film out of clips and cards: laid out, decoded, fitted and encoded in a single pass.
 
-Promises exact counts: the film has the frames its clips have, less the doubled ones, and
-sound that is in place to the sample. Memory holds frames, never a clip or the film.
-Leaves which frames are doubled, and what joins mean, to the caller.
+Promises exact counts: the film has the frames its parts have, less what crossfades share, and
+sound that is in place to the sample. Memory holds frames, never a clip or the film. The picture
+is copied instead of encoded where `copying` proves that it can be. Leaves which frames are kept,
+and what joins mean, to the caller.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-from av.video.frame import VideoFrame
 from pydantic import BaseModel, ConfigDict
 
 from prefect_videogen.errors import MediaError
-from prefect_videogen.media.canvas import Canvas, Fit, even
-from prefect_videogen.media.containers import decoded_frames, open_media, picture_stream
-from prefect_videogen.media.encode import (
-    CRF,
-    PRESET,
-    SOUND_RATE,
-    Preset,
-    Sound,
-    VideoWriter,
-)
-from prefect_videogen.media.probe import Probe, inspect
-from prefect_videogen.media.sound import clip_sound, silence
-from prefect_videogen.media.timing import COMMON_RATES, Timing, sample_at, schedule
+from prefect_videogen.media.ahead import ahead
+from prefect_videogen.media.canvas import Canvas
+from prefect_videogen.media.copying import CopyWriter, why_not_copied
+from prefect_videogen.media.encode import SOUND_RATE, FilmFile, Sound, VideoWriter
+from prefect_videogen.media.layout import Card, Place, Segment, Transition, lay_out
+from prefect_videogen.media.mixing import SoundResult, finish_sound
+from prefect_videogen.media.reels import ClipReel, Reel, film_frames, load
+from prefect_videogen.media.settings import FilmSettings
+from prefect_videogen.media.sound import Stretch, film_sound
+from prefect_videogen.media.timing import sample_at
 
-FilmSound = Literal["clips", "none"]
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One clip's part in a film.
-
-    Attributes:
-        path: The clip.
-        drop_first: Frames left out at its start: 1 where it repeats the clip before.
-        label: What to call it in errors and in the result, such as the shot's id.
-    """
-
-    path: Path
-    drop_first: int = 0
-    label: str = ""
-
-
-class FilmSettings(BaseModel):
-    """What the film is to be like.
-
-    Attributes:
-        width: Width in pixels, even.
-        height: Height in pixels, even.
-        fps: Frames a second, constant.
-        fit: How clips of another shape are fitted: `crop` cuts them, `pad` adds black bars.
-        sound: `clips` keeps the clips' own; `none` is silence. Either way there is a track
-            exactly if some clip has one.
-        preset: x264's preset.
-        crf: x264's quality, 0 to 51, lower is better.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    width: int
-    height: int
-    fps: Fraction
-    fit: Fit = "crop"
-    sound: FilmSound = "clips"
-    preset: Preset = PRESET
-    crf: int = CRF
+# Enough to bridge the time in which a clip is opened; at 1080p a frame is 3 MB.
+FRAMES_AHEAD = 8
 
 
 class Join(BaseModel):
-    """What became of one segment.
+    """What became of one part of the film.
 
     Attributes:
-        label: The segment's label.
-        source_frames: Frames in its clip.
-        dropped: Clip frames left out at its start.
-        frames: Film frames it fills.
-        start_frame: The film frame it begins on, from 0.
-        notes: What had to be converted, in plain words; empty if nothing had.
+        label: The part's label.
+        source_frames: Frames in its clip; 0 for a card.
+        start: Index of the first clip frame that was kept.
+        kept: How many clip frames were kept.
+        frames: Film frames it is seen in, transitions included.
+        start_frame: The first film frame in which any of it is seen, from 0.
+        transition: How the part before gives way to it.
+        transition_frames: Film frames that takes.
+        notes: What had to be converted or shortened, in plain words; empty if nothing had.
     """
 
     model_config = ConfigDict(frozen=True)
 
     label: str
     source_frames: int
-    dropped: int
+    start: int
+    kept: int
     frames: int
     start_frame: int
+    transition: Transition = "cut"
+    transition_frames: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -106,10 +70,13 @@ class StitchResult(BaseModel):
         width: Width in pixels.
         height: Height in pixels.
         fps: Frames a second as a fraction, `24/1`.
-        frames: Number of frames.
+        frames: Number of frames shown.
         seconds: Length in seconds.
-        has_sound: Whether it has a sound track, silent or not.
-        joins: One entry per segment, in order.
+        has_sound: Whether it has a sound track.
+        picture: Whether the clips' picture was copied, bit by bit, or encoded once.
+        why_encoded: Why it was not copied; empty if it was.
+        sound: Levels of the sound; None if it was neither measured nor mixed with music.
+        joins: One entry per part, in order.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -121,193 +88,208 @@ class StitchResult(BaseModel):
     frames: int
     seconds: float
     has_sound: bool
+    picture: Literal["copied", "encoded"]
+    why_encoded: str
+    sound: SoundResult | None
     joins: tuple[Join, ...]
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A segment with everything known about it before a frame is decoded."""
+class _Plan:
+    """A film with everything known about it before a frame is decoded."""
 
-    segment: Segment
-    probe: Probe
-    timing: Timing
-    shows: list[int]
-    pixel_aspect: Fraction | None
-    start_frame: int
+    settings: FilmSettings
+    reels: tuple[Reel, ...]
+    places: tuple[Place, ...]
+    music: Path | None
 
     @property
     def frames(self) -> int:
-        return sum(self.shows)
+        return self.places[-1].end_frame
 
+    @property
+    def clips_sound(self) -> bool:
+        return self.settings.sound == "clips" and any(
+            isinstance(reel, ClipReel) and reel.probe.has_audio for reel in self.reels
+        )
 
-def choose_settings(
-    probes: Sequence[Probe],
-    *,
-    fit: Fit = "crop",
-    size: tuple[int, int] | None = None,
-    fps: Fraction | int | None = None,
-    sound: FilmSound = "clips",
-    preset: Preset = PRESET,
-    crf: int = CRF,
-) -> FilmSettings:
-    """Choose the settings under which the fewest seconds of film need converting.
+    @property
+    def sounding(self) -> bool:
+        return self.clips_sound or self.music is not None
 
-    Args:
-        probes: What the clips are, at least one.
-        fit: See `FilmSettings`.
-        size: Width and height in pixels; None takes the most common, weighted by seconds.
-        fps: Frames a second; None takes the most common, weighted by seconds.
-        sound: See `FilmSettings`.
-        preset: See `FilmSettings`.
-        crf: See `FilmSettings`.
+    @property
+    def samples(self) -> int:
+        return self.sample(self.frames) if self.sounding else 0
 
-    Returns:
-        The settings; ties go to the larger picture and the higher rate, odd sizes are rounded.
-
-    Raises:
-        MediaError: There is no clip.
-    """
-    if not probes:
-        raise MediaError("A film needs at least one clip.", next_step="Give some clips.")
-    sizes: defaultdict[tuple[int, int], float] = defaultdict(float)
-    rates: defaultdict[Fraction, float] = defaultdict(float)
-    for probe in probes:
-        sizes[even(probe.width), even(probe.height)] += probe.seconds
-        rates[_usual(probe)] += probe.seconds
-    width, height = size or max(sizes, key=lambda s: (round(sizes[s], 3), s[0] * s[1], s))
-    return FilmSettings(
-        width=even(width),
-        height=even(height),
-        fps=Fraction(fps) if fps else max(rates, key=lambda r: (round(rates[r], 3), r)),
-        fit=fit,
-        sound=sound,
-        preset=preset,
-        crf=crf,
-    )
-
-
-def _usual(probe: Probe) -> Fraction:
-    # The mean of a variable rate is an odd number that no player expects of a film.
-    if probe.constant_rate:
-        return probe.rate
-    return min(COMMON_RATES, key=lambda rate: abs(rate - probe.rate))
+    def sample(self, frame: int) -> int:
+        return sample_at(frame, self.settings.fps, SOUND_RATE)
 
 
 def stitch(
-    segments: Sequence[Segment],
+    segments: Sequence[Segment | Card],
     out: Path,
     *,
     settings: FilmSettings,
+    music: Path | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> StitchResult:
-    """Join clips into one film; at 1080p, allow two shared cores as long as the film lasts.
+    """Join clips and cards into one film.
 
     Args:
-        segments: The clips in order, at least one.
+        segments: The parts in order, at least one.
         out: Where the film goes; written under another name and moved there when complete.
         settings: What it is to be like; `choose_settings` finds some.
+        music: The file that `settings.music` is the digest of.
         on_progress: Called with the share done, 0 to 1, about every percent.
 
     Returns:
-        The film and where each segment lies in it.
+        The film and where each part lies in it.
 
     Raises:
-        MediaError: A clip can't be read, a segment is left without frames, the settings are
-            impossible, or a count does not come out as planned. No film is left then.
+        MediaError: A clip can't be read, nothing of one is kept, the settings are impossible, or
+            a count does not come out as planned. No film is left then.
     """
     if not segments:
         raise MediaError("A film needs at least one clip.", next_step="Give some segments.")
-    parts = _plan(segments, settings.fps)
-    total = sum(part.frames for part in parts)
-    sounding = any(part.probe.has_audio for part in parts)
+    if settings.music and music is None:
+        raise MediaError(
+            f"The film is to have the music {settings.music}, but its file was not given.",
+            next_step="Give the file as `music`.",
+        )
+    plan = _plan(segments, settings, music)
+    report = _Progress(plan.frames, on_progress)
+    why = _why_encoded(plan, segments)
+    with _sound(plan, out.parent) as (blocks, levels):
+        if why:
+            _encode(plan, out, blocks, report)
+        else:
+            _copy(plan, out, blocks, report)
+    return _result(plan, out, why, levels)
+
+
+def _plan(segments: Sequence[Segment | Card], settings: FilmSettings, music: Path | None) -> _Plan:
+    reels = tuple(load(segment, settings.fps) for segment in segments)
+    places = lay_out(segments, [reel.frames for reel in reels], settings.fps)
+    return _Plan(settings, reels, places, music)
+
+
+def _why_encoded(plan: _Plan, segments: Sequence[Segment | Card]) -> str:
+    if plan.settings.encode == "always":
+        return "the settings ask for it"
+    clips = [reel for reel in plan.reels if isinstance(reel, ClipReel)]
+    probes = {reel.segment.path: reel.probe for reel in clips}
+    return why_not_copied(segments, plan.settings, probes)
+
+
+@contextmanager
+def _sound(plan: _Plan, folder: Path) -> Iterator[tuple[Iterator[Sound], SoundResult | None]]:
+    """Give the film's sound in blocks, and its levels if they were measured."""
+    if not plan.sounding:
+        yield iter(()), None
+        return
+    stretches = _stretches(plan) if plan.clips_sound else []
+    loudness = plan.settings.loudness
+    with ExitStack() as stack:
+        blocks = stack.enter_context(closing(_closable(film_sound(stretches, plan.samples))))
+        levels = None
+        if plan.music is not None or loudness is not None:
+            finished, levels = finish_sound(
+                blocks,
+                plan.samples,
+                music=plan.music,
+                loudness=loudness,
+                clips_sound=plan.clips_sound,
+                folder=Path(stack.enter_context(_spool(folder))),
+            )
+            blocks = stack.enter_context(closing(_closable(finished)))
+        yield blocks, levels
+
+
+def _spool(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    # Beside the film, where there is room for it: spooled sound can be large.
+    try:
+        return tempfile.TemporaryDirectory(prefix=".sound-", dir=folder)
+    except OSError as error:
+        raise MediaError(
+            f"{folder} can't be written to: {error.strerror}.",
+            next_step="Check that the folder exists, is writable and has room.",
+        ) from error
+
+
+def _closable(blocks: Iterator[Sound]) -> Generator[Sound]:
+    """Pass sound on, so that closing this closes the files it comes from."""
+    yield from blocks
+
+
+def _stretches(plan: _Plan) -> list[Stretch]:
+    followed = [*plan.places[1:], None]
+    return [
+        _stretch(plan, reel, place, following)
+        for reel, place, following in zip(plan.reels, plan.places, followed, strict=True)
+    ]
+
+
+def _stretch(plan: _Plan, reel: Reel, place: Place, following: Place | None) -> Stretch:
+    begin, end = plan.sample(place.start_frame), plan.sample(place.end_frame)
+    sounding = isinstance(reel, ClipReel) and reel.probe.has_audio
+    # Both sides of a crossfade need the same curve; a dip has but one side at a time.
+    crossed = "crossfade" in {place.transition, following and following.transition}
+    return Stretch(
+        path=reel.segment.path if isinstance(reel, ClipReel) and sounding else None,
+        clip_start=reel.begin if isinstance(reel, ClipReel) else Fraction(0),
+        begin=begin,
+        samples=end - begin,
+        fade_in=plan.sample(place.start_frame + place.head) - begin,
+        fade_out=end - plan.sample(place.end_frame - place.tail),
+        curve="equal power" if crossed else "linear",
+    )
+
+
+def _encode(plan: _Plan, out: Path, sound: Iterator[Sound], report: _Progress) -> None:
+    settings = plan.settings
     canvas = Canvas(settings.width, settings.height, settings.fit)
-    report = _Progress(total, on_progress)
     with VideoWriter(
         out,
         settings.width,
         settings.height,
         settings.fps,
-        sound=sounding,
+        sound=plan.sounding,
         preset=settings.preset,
         crf=settings.crf,
     ) as writer:
-        for part in parts:
-            sound = _part_sound(part, settings) if sounding else iter(())
-            _write(part, canvas, sound, writer, report)
-        _check(writer, total, settings.fps, sounding=sounding)
-    return _result(out, settings, parts, sounding=sounding)
+        played = film_frames(plan.reels, plan.places, canvas)
+        with closing(ahead(played, FRAMES_AHEAD)) as frames:
+            for frame in frames:
+                writer.write_frame(frame)
+                _write_sound(plan, sound, writer)
+                report(writer.frames)
+        _check(plan, writer)
 
 
-def _plan(segments: Sequence[Segment], fps: Fraction) -> list[_Part]:
-    parts: list[_Part] = []
-    start = 0
-    for segment in segments:
-        found, timing = inspect(segment.path)
-        if not 0 <= segment.drop_first < found.frame_count:
-            raise MediaError(
-                f"{_name(segment)} has {found.frame_count} frames, so {segment.drop_first} can't"
-                " be dropped from its start.",
-                next_step="Drop fewer frames, or leave the clip out.",
-            )
-        shows = schedule(timing, fps, segment.drop_first)
-        with open_media(segment.path) as container:
-            aspect = picture_stream(container, segment.path).sample_aspect_ratio
-        parts.append(_Part(segment, found, timing, shows, aspect, start))
-        start += parts[-1].frames
-    return parts
+def _copy(plan: _Plan, out: Path, sound: Iterator[Sound], report: _Progress) -> None:
+    with CopyWriter(out, plan.settings.fps, sound=plan.sounding) as writer:
+        for reel in plan.reels:
+            if isinstance(reel, ClipReel):
+                writer.copy(reel.segment.path, reel.segment.start)
+            _write_sound(plan, sound, writer)
+            report(writer.frames)
+        _check(plan, writer)
 
 
-def _part_sound(part: _Part, settings: FilmSettings) -> Iterator[Sound]:
-    begin = sample_at(part.start_frame, settings.fps, SOUND_RATE)
-    samples = sample_at(part.start_frame + part.frames, settings.fps, SOUND_RATE) - begin
-    if settings.sound == "none" or not part.probe.has_audio:
-        return silence(samples)
-    return clip_sound(part.segment.path, part.timing.starts[part.segment.drop_first], samples)
-
-
-def _write(
-    part: _Part,
-    canvas: Canvas,
-    sound: Iterator[Sound],
-    writer: VideoWriter,
-    report: _Progress,
-) -> None:
-    for frame, shows in _shown(part):
-        placed = canvas.place(frame, part.pixel_aspect) if shows else frame
-        for _ in range(shows):
-            writer.write_frame(placed)
-            # Sound goes out alongside, or the muxer would have to hold a whole clip back.
-            while writer.samples < sample_at(writer.frames, writer.fps, SOUND_RATE):
-                block = next(sound, None)
-                if block is None:
-                    break
-                writer.write_sound(block)
-        report(writer.frames)
-    for block in sound:
+def _write_sound(plan: _Plan, sound: Iterator[Sound], writer: FilmFile) -> None:
+    # Sound goes out alongside, or the muxer would have to hold the picture back.
+    while plan.sounding and writer.samples < plan.sample(writer.frames):
+        block = next(sound, None)
+        if block is None:
+            return
         writer.write_sound(block)
 
 
-def _shown(part: _Part) -> Iterator[tuple[VideoFrame, int]]:
-    decoded = 0
-    with closing(decoded_frames(part.segment.path)) as frames:
-        for frame in frames:
-            if decoded < len(part.shows):
-                yield frame, part.shows[decoded]
-            decoded += 1
-    if decoded != len(part.shows):
-        raise MediaError(
-            f"{_name(part.segment)} has {len(part.shows)} frames by its packets, but {decoded}"
-            " could be decoded.",
-            next_step="The clip is damaged; fetch it again.",
-        )
-
-
-def _check(writer: VideoWriter, total: int, fps: Fraction, *, sounding: bool) -> None:
-    samples = sample_at(total, fps, SOUND_RATE) if sounding else 0
-    if (writer.frames, writer.samples) != (total, samples):
+def _check(plan: _Plan, writer: FilmFile) -> None:
+    if (writer.frames, writer.samples) != (plan.frames, plan.samples):
         raise MediaError(
             f"The film came to {writer.frames} frames and {writer.samples} samples of sound where"
-            f" {total} and {samples} were planned.",
+            f" {plan.frames} and {plan.samples} were planned.",
             next_step="This is a fault of prefect-videogen; please report it with the clips.",
         )
 
@@ -327,34 +309,49 @@ class _Progress:
             self._on_progress(frames / self._total)
 
 
-def _result(
-    out: Path, settings: FilmSettings, parts: Sequence[_Part], *, sounding: bool
-) -> StitchResult:
-    frames = sum(part.frames for part in parts)
+def _result(plan: _Plan, out: Path, why: str, levels: SoundResult | None) -> StitchResult:
+    settings = plan.settings
     return StitchResult(
         path=out,
         width=settings.width,
         height=settings.height,
         fps=f"{settings.fps.numerator}/{settings.fps.denominator}",
-        frames=frames,
-        seconds=round(float(frames / settings.fps), 6),
-        has_sound=sounding,
+        frames=plan.frames,
+        seconds=round(float(plan.frames / settings.fps), 6),
+        has_sound=plan.sounding,
+        picture="encoded" if why else "copied",
+        why_encoded=why,
+        sound=levels,
         joins=tuple(
-            Join(
-                label=part.segment.label,
-                source_frames=part.probe.frame_count,
-                dropped=part.segment.drop_first,
-                frames=part.frames,
-                start_frame=part.start_frame,
-                notes=tuple(_notes(part, settings)),
-            )
-            for part in parts
+            _join(reel, place, settings)
+            for reel, place in zip(plan.reels, plan.places, strict=True)
         ),
     )
 
 
-def _notes(part: _Part, settings: FilmSettings) -> Iterator[str]:
-    found = part.probe
+def _join(reel: Reel, place: Place, settings: FilmSettings) -> Join:
+    notes = [place.note] if place.note else []
+    if isinstance(reel, ClipReel):
+        clip = reel.segment
+        label, counted = clip.label, (reel.probe.frame_count, clip.start, reel.stop - clip.start)
+        notes += _notes(reel, settings)
+    else:
+        label, counted = reel.card.label, (0, 0, 0)
+    return Join(
+        label=label,
+        source_frames=counted[0],
+        start=counted[1],
+        kept=counted[2],
+        frames=place.frames,
+        start_frame=place.start_frame,
+        transition=place.transition,
+        transition_frames=place.transition_frames,
+        notes=tuple(notes),
+    )
+
+
+def _notes(reel: ClipReel, settings: FilmSettings) -> Iterator[str]:
+    found = reel.probe
     if not found.constant_rate:
         yield f"variable frame rate resampled to {settings.fps} frames a second"
     elif found.rate != settings.fps:
@@ -366,7 +363,5 @@ def _notes(part: _Part, settings: FilmSettings) -> Iterator[str]:
         yield "no colour tags: the matrix was chosen by height"
     if found.color_trc in {"smpte2084", "arib-std-b67"}:
         yield "high dynamic range shown without tone mapping"
-
-
-def _name(segment: Segment) -> str:
-    return f"{segment.label} ({segment.path})" if segment.label else str(segment.path)
+    if reel.segment.levels is not None:
+        yield "colours corrected"

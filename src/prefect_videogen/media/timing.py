@@ -1,7 +1,7 @@
 """When each frame of a clip is shown, and how often a film of another rate shows it.
 
 Promises arithmetic in whole fractions: no rate is rounded and no error adds up over a film.
-Leaves files alone; `probe` reads the times, `stitch` follows the schedule.
+Leaves files alone; `probe` reads the times, `reels` follow the schedule.
 """
 
 from __future__ import annotations
@@ -118,31 +118,36 @@ def _is_constant(ordered: Sequence[Fraction], rate: Fraction, last_duration: Fra
     return all(abs((start - first) * rate - index) < HALF for index, start in enumerate(ordered))
 
 
-def schedule(timing: Timing, rate: Fraction, drop_first: int = 0) -> list[int]:
+def schedule(timing: Timing, rate: Fraction, start: int = 0, stop: int | None = None) -> list[int]:
     """Say how often a film shows each frame of a clip.
 
     A clip of the film's own constant rate is shown frame by frame. Any other is resampled by
     time: every film frame shows the clip frame whose start, rounded to the film's grid, is
-    the latest; the clip's last frame is always shown.
+    the latest; the last frame kept is always shown.
 
     Args:
         timing: The clip's timing.
         rate: The film's frames a second.
-        drop_first: Frames left out at the clip's start; the clip's time then begins after them.
+        start: Index of the first frame that is kept; the clip's time then begins with it.
+        stop: Index after the last kept frame, at most the number of frames; None keeps all.
 
     Returns:
         One count per clip frame (0: not shown); their sum is the clip's length in film frames,
-        and empty of any but zeros only if `drop_first` leaves no frame.
+        and 0 only if no frame is kept.
     """
-    kept = timing.starts[drop_first:]
+    count = len(timing.starts)
+    stop = count if stop is None else stop
+    kept = timing.starts[start:stop]
     if not kept:
-        return [0] * len(timing.starts)
+        return [0] * count
     if timing.constant and timing.rate == rate:
-        return [0] * drop_first + [1] * len(kept)
-    ticks = [nearest((start - kept[0]) * rate) for start in kept]
-    total = max(nearest((timing.end - kept[0]) * rate), ticks[-1] + 1)
-    counts = [following - tick for tick, following in zip(ticks, [*ticks[1:], total], strict=True)]
-    return [0] * drop_first + counts
+        shown = [1] * len(kept)
+    else:
+        end = timing.starts[stop] if stop < count else timing.end
+        ticks = [nearest((at - kept[0]) * rate) for at in kept]
+        total = max(nearest((end - kept[0]) * rate), ticks[-1] + 1)
+        shown = [after - tick for tick, after in zip(ticks, [*ticks[1:], total], strict=True)]
+    return [0] * start + shown + [0] * (count - stop)
 
 
 def sample_at(frames: int, rate: Fraction, sound_rate: int) -> int:

@@ -3,35 +3,51 @@
 `plan()` sees only what its caller has read: stills and records. What it returns is what is run.
 """
 
+from prefect_videogen.plan.footage import footage_references
 from prefect_videogen.plan.model import (
+    LAST_FRAME,
+    Because,
     ClipState,
+    FootageFacts,
+    FootageKind,
+    Handing,
     Known,
     Money,
     Picture,
     PictureUse,
     Plan,
     PlannedClip,
+    PlannedFootage,
     PlannedJoin,
     Price,
     StudioFacts,
     Unreadable,
+    handing_of,
     slugify,
 )
 from prefect_videogen.plan.planning import plan, still_references
 from prefect_videogen.plan.prices import price_of
 
 __all__ = [
+    "LAST_FRAME",
+    "Because",
     "ClipState",
+    "FootageFacts",
+    "FootageKind",
+    "Handing",
     "Known",
     "Money",
     "Picture",
     "PictureUse",
     "Plan",
     "PlannedClip",
+    "PlannedFootage",
     "PlannedJoin",
     "Price",
     "StudioFacts",
     "Unreadable",
+    "footage_references",
+    "handing_of",
     "plan",
     "price_of",
     "slugify",

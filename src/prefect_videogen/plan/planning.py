@@ -13,21 +13,26 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from prefect_videogen.capabilities import Advice
 from prefect_videogen.errors import Fault
+from prefect_videogen.plan.footage import Footage, hand_over_of, plan_footage
+from prefect_videogen.plan.frames import pictures_of
 from prefect_videogen.plan.graph import Cycle, critical_path, find_cycle
+from prefect_videogen.plan.joins import film_shots, join_faults, join_notes, plan_joins
 from prefect_videogen.plan.model import (
+    FootageFacts,
     Known,
     Money,
     Picture,
     PictureUse,
     Plan,
     PlannedClip,
-    PlannedJoin,
-    Role,
+    PlannedFootage,
     StudioFacts,
     distinct,
+    handing_of,
     slugify,
 )
 from prefect_videogen.plan.prices import price_of, totals_of
+from prefect_videogen.plan.redoing import Earlier, stale_notes, with_reasons
 from prefect_videogen.plan.resolve import ShotResolver, Stills
 from prefect_videogen.storyboard import Shot, Storyboard
 
@@ -52,6 +57,8 @@ def plan(
     pictures: Stills,
     known: Mapping[str, Known],
     *,
+    footage: Footage | None = None,
+    earlier: Earlier | None = None,
     faults: Sequence[Fault] = (),
 ) -> Plan:
     """Plan a film: pure, free, and all faults at once.
@@ -61,12 +68,22 @@ def plan(
         studio: What has to be known of the studio.
         pictures: What is known of every still, by its reference.
         known: What the records say, by key.
+        footage: What is known of own footage, by its reference.
+        earlier: Keys that earlier films of this name were made of, by shot.
         faults: Faults found before, while reading and filling in.
 
     Returns:
         The plan; `plan.check()` raises if it has faults.
     """
-    return _Planner(storyboard.with_ids(), studio, pictures, known, list(faults)).plan()
+    planner = _Planner(
+        storyboard.with_ids(),
+        studio,
+        pictures,
+        known,
+        footage=footage or {},
+        faults=list(faults),
+    )
+    return planner.plan(earlier or {})
 
 
 class _Planner:
@@ -76,33 +93,50 @@ class _Planner:
         studio: StudioFacts,
         stills: Stills,
         known: Mapping[str, Known],
+        *,
+        footage: Footage,
         faults: list[Fault],
     ) -> None:
         self.board = board
         self.studio = studio
         self.stills = stills
         self.known = known
-        self.earlier = {(fault.shot, fault.field.split(".")[0]) for fault in faults}
+        self.footage = footage
+        self.own = {shot.id for shot in board.shots if shot.video}
+        self.at_once = {(fault.shot, fault.field.split(".")[0]) for fault in faults}
         self.faults = faults
         self.notes: list[str] = []
         self.digests = {r: p.sha256 for r, p in stills.items() if isinstance(p, Picture)}
+        self.digests |= {
+            r: f.sha256
+            for r, f in footage.items()
+            if isinstance(f, FootageFacts) and f.kind == "card"
+        }
 
-    def plan(self) -> Plan:
+    def plan(self, earlier: Earlier) -> Plan:
         self._check_ids()
-        clips = [clip for shot in self.board.shots for clip in self._clips_of(shot)]
+        footage = self._plan_footage()
+        bought = [shot for shot in self.board.shots if not shot.video]
+        clips = [clip for shot in bought for clip in self._clips_of(shot)]
         cycles = list(_cycles(clips))
         for cycle in cycles:
             self._cycle_fault(cycle)
         if not cycles:
-            clips = self._with_keys(clips)
+            clips = with_reasons(self._with_keys(clips, footage), earlier)
             self._note_long_chains(clips)
         self._check_publishing(clips)
+        shots = film_shots(self.board, clips, footage)
+        joins = plan_joins(self.board, shots, self.digests)
+        for found in join_faults(self.board, shots, joins):
+            self.fault(found.shot, found.field, found.value, found.problem, found.remedy)
+        self.notes += [*join_notes(self.board, shots, joins), *stale_notes(clips)]
         to_buy = distinct(clip for clip in clips if clip.to_buy)
         return Plan(
             title=self.board.title,
             slug=slugify(self.board.title),
             clips=tuple(clips),
-            joins=self._joins(clips),
+            footage=tuple(footage),
+            joins=joins,
             film=self.board.film,
             totals=totals_of(to_buy),
             unpriced=sum(clip.price is None for clip in to_buy),
@@ -115,7 +149,7 @@ class _Planner:
     def fault(self, shot: str, name: str, value: str, problem: str, remedy: str) -> None:
         """Note a fault once, unless reading the file found one at the same place."""
         found = Fault(shot, name, value, problem, remedy)
-        if (shot, name.split(".", maxsplit=1)[0]) not in self.earlier and found not in self.faults:
+        if (shot, name.split(".", maxsplit=1)[0]) not in self.at_once and found not in self.faults:
             self.faults.append(found)
 
     def _check_ids(self) -> None:
@@ -129,11 +163,24 @@ class _Planner:
                 remedy = "use lower case letters, digits, - and _, 63 at most"
                 self.fault(name, "id", name, "is not a short name", remedy)
 
-    # -- clips --------------------------------------------------------------------------------
+    # -- footage and clips --------------------------------------------------------------------
+
+    def _plan_footage(self) -> list[PlannedFootage]:
+        planned: list[PlannedFootage] = []
+        for shot in self.board.shots:
+            if not shot.video:
+                continue
+            found, faults = plan_footage(self.board, shot, self.footage)
+            for fault in faults:
+                self.fault(fault.shot, fault.field, fault.value, fault.problem, fault.remedy)
+            planned += [found] if found else []
+        return planned
 
     def _clips_of(self, shot: Shot) -> list[PlannedClip]:
         takes = self._takes_of(shot)
-        pictures = self._pictures_of(shot)
+        pictures, faults = pictures_of(self.board, shot)
+        for found in faults:
+            self.fault(found.shot, found.field, found.value, found.problem, found.remedy)
         names = [shot.model or self.board.model, *(shot.fallback or self.board.fallback)]
         clips: list[PlannedClip] = []
         for take in takes:
@@ -157,9 +204,14 @@ class _Planner:
 
     def _named(self, clip: PlannedClip, shot: Shot, takes: Sequence[str]) -> PlannedClip:
         picked = str(shot.pick) if shot.pick else takes[0]
-        if clip.take == picked:
-            return clip
-        return clip.model_copy(update={"id": f"{shot.id}~{clip.take}", "in_film": False})
+        if clip.take != picked:
+            return clip.model_copy(update={"id": f"{shot.id}~{clip.take}", "in_film": False})
+        trim = tuple(shot.trim)
+        if trim and self.board.draft:
+            self.notes.append(f"shot {shot.id}: a draft is shown whole, without its trim")
+            trim = ()
+        handing = handing_of(hand_over_of(self.board, shot), trim)
+        return clip.model_copy(update={"trim": trim, "handing": handing})
 
     def _takes_of(self, shot: Shot) -> list[str]:
         count = shot.takes or self.board.takes
@@ -191,7 +243,10 @@ class _Planner:
         if clip:
             self.notes += [f"shot {shot.id}: {advice.text}" for advice in self._advice(clip)]
         self.notes += resolver.notes
-        return clip.model_copy(update={"price": self._price(clip)}) if clip else None
+        if clip is None:
+            return None
+        waits = tuple(name for name in clip.depends_on if name not in self.own)
+        return clip.model_copy(update={"price": self._price(clip), "depends_on": waits})
 
     def _advice(self, clip: PlannedClip) -> list[Advice]:
         advice = self.studio.models[clip.model].advice
@@ -207,81 +262,14 @@ class _Planner:
         remedy = f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(known)}"
         self.fault(shot.id, field, name, "is not a known model", remedy)
 
-    # -- pictures -----------------------------------------------------------------------------
-
-    def _pictures_of(self, shot: Shot) -> tuple[PictureUse, ...]:
-        if shot.last_frame and not shot.first_frame:
-            remedy = "set `first_frame` too, or leave `last_frame` out"
-            self.fault(shot.id, "last_frame", shot.last_frame, "has no first_frame", remedy)
-            return ()
-        first = self._first(shot) if shot.first_frame else None
-        last = self._last(shot) if shot.last_frame else None
-        return tuple(use for use in (first, last) if use)
-
-    def _first(self, shot: Shot) -> PictureUse | None:
-        value = shot.first_frame
-        if value == "previous":
-            index = self.board.shots.index(shot)
-            if index == 0:
-                remedy = "name a picture, or move the shot"
-                self.fault(shot.id, "first_frame", value, "no shot stands before it", remedy)
-                return None
-            return PictureUse(role="first", kind="clip", ref=self.board.shots[index - 1].id)
-        if value == "next":
-            remedy = "`next` belongs to last_frame; use `previous` or a picture"
-            self.fault(shot.id, "first_frame", value, "can't start on a later picture", remedy)
-            return None
-        return self._picture(shot, "first", value)
-
-    def _last(self, shot: Shot) -> PictureUse | None:
-        value = shot.last_frame
-        if value != "next":
-            if value == "previous" or value.startswith("shot:"):
-                remedy = "use a picture or `next`"
-                self.fault(shot.id, "last_frame", value, "can't be another shot's end", remedy)
-                return None
-            return self._picture(shot, "last", value)
-        index = self.board.shots.index(shot) + 1
-        if index >= len(self.board.shots):
-            self.fault(shot.id, "last_frame", value, "no shot follows", "name a picture")
-            return None
-        following = self.board.shots[index]
-        target = following.first_frame
-        if not target:
-            remedy = f"give {following.id} a first_frame, or name a picture"
-            self.fault(shot.id, "last_frame", value, "the next shot has no first_frame", remedy)
-            return None
-        if target in {"previous", "next", f"shot:{shot.id}"}:
-            problem = f"the next shot starts where this one ends ({target})"
-            self.fault(shot.id, "last_frame", value, problem, "leave it out or name a picture")
-            return None
-        return self._picture(shot, "last", target)
-
-    def _picture(self, shot: Shot, role: Role, value: str) -> PictureUse | None:
-        field = f"{role}_frame"
-        if value.startswith("shot:"):
-            name = value.removeprefix("shot:").strip()
-            ids = [other.id for other in self.board.shots]
-            if name not in ids:
-                near = difflib.get_close_matches(name, ids, n=1)
-                remedy = f"did you mean `shot:{near[0]}`?" if near else f"use {', '.join(ids)}"
-                self.fault(shot.id, field, value, "names no shot", remedy)
-                return None
-            return PictureUse(role=role, kind="clip", ref=name)
-        if value.startswith("vendor:"):
-            url = value.removeprefix("vendor:").strip()
-            if not re.match(r"https?://[^\s]+$", url):
-                self.fault(shot.id, field, value, "is not a URL", "write `vendor:https://...`")
-                return None
-            return PictureUse(role=role, kind="vendor", ref=url)
-        return PictureUse(role=role, kind="still", ref=value)
-
     # -- the whole ----------------------------------------------------------------------------
 
-    def _with_keys(self, clips: list[PlannedClip]) -> list[PlannedClip]:
-        """Give clips their keys in chain order, as far as last frames are known."""
+    def _with_keys(
+        self, clips: list[PlannedClip], footage: Sequence[PlannedFootage]
+    ) -> list[PlannedClip]:
+        """Give clips their keys in chain order, as far as the frames handed over are known."""
         done: dict[str, PlannedClip] = {}
-        digests = dict(self.digests)
+        digests = {**self.digests, **self._handed_by_footage(footage)}
         waiting = list(clips)
         while waiting:
             ready = [
@@ -297,10 +285,20 @@ class _Planner:
                         "job_id": found.job_id if found else None,
                     }
                 )
-                if found and found.last_frame:
-                    digests[clip.id] = found.last_frame
+                handed = found.frame(clip.handing) if found else None
+                if handed:
+                    digests[clip.id] = handed
             waiting = [clip for clip in waiting if clip.id not in done]
         return [done[clip.id] for clip in clips]
+
+    def _handed_by_footage(self, footage: Sequence[PlannedFootage]) -> dict[str, str]:
+        handed = {}
+        for shot in footage:
+            facts = self.footage[shot.ref]
+            sha256 = facts.frame(shot.handing) if isinstance(facts, FootageFacts) else None
+            if sha256:
+                handed[shot.id] = sha256
+        return handed
 
     def _check_publishing(self, clips: list[PlannedClip]) -> None:
         """A picture must be able to reach the vendor, unless its clip is bought already."""
@@ -330,31 +328,6 @@ class _Planner:
                     f"shot {clip.shot}: more than {LONGEST_CHAIN} links from a still; colour and "
                     "sharpness drift along a chain, a new still resets them"
                 )
-
-    def _joins(self, clips: list[PlannedClip]) -> tuple[PlannedJoin, ...]:
-        film = [clip for clip in clips if clip.in_film]
-        joins: list[PlannedJoin] = []
-        for before, clip in zip([None, *film], film, strict=False):
-            if before is None:
-                joins.append(PlannedJoin(shot=clip.shot, why="start"))
-                continue
-            first = next((use for use in clip.pictures if use.role == "first"), None)
-            last = next((use for use in before.pictures if use.role == "last"), None)
-            if first and first.kind == "clip" and first.ref == before.id:
-                joins.append(PlannedJoin(shot=clip.shot, doubled=1, why="chained"))
-            elif first and last and self._same_picture(first, last):
-                joins.append(PlannedJoin(shot=clip.shot, doubled=1, why="shared still"))
-            else:
-                joins.append(PlannedJoin(shot=clip.shot))
-        return tuple(joins)
-
-    def _same_picture(self, one: PictureUse, other: PictureUse) -> bool:
-        if one.kind != other.kind:
-            return False
-        if one.kind == "still":
-            mine, theirs = self.digests.get(one.ref), self.digests.get(other.ref)
-            return mine is not None and one.identity(mine) == other.identity(theirs or "")
-        return one.ref == other.ref
 
     def _price(self, clip: PlannedClip) -> Money | None:
         return price_of(clip, self.studio.prices)

@@ -19,6 +19,7 @@ from prefect_videogen.records.model import (
     Claimed,
     End,
     History,
+    Opened,
     Ready,
     Record,
     Repeated,
@@ -138,9 +139,32 @@ class ClipRecords:
         data = json.dumps(asked, indent=2, ensure_ascii=False).encode()
         await self.store.create(f"clips/{key}/request.json", data)
 
-    async def open(self, vendor: str, model: str, key: str, number: int) -> None:
-        """Note that a job may be running; from before the POST until its end."""
-        await self.store.create(open_path(vendor, model, key, number), b"{}")
+    async def open(
+        self, vendor: str, model: str, key: str, number: int, *, account: str = ""
+    ) -> bool:
+        """Note that a job may be running; from before the POST until its end.
+
+        Args:
+            vendor: Vendor's label.
+            model: Model id.
+            key: Key of the clip.
+            number: Number of the attempt.
+            account: Fingerprint of the account that pays for it.
+
+        Returns:
+            Whether the entry is new; False means that it was there.
+        """
+        entry = Opened(at=self.clock(), account=account)
+        path = open_path(vendor, model, key, number)
+        return await self.store.create(path, entry.model_dump_json().encode())
+
+    async def opened(self, vendor: str, model: str, key: str, number: int) -> Opened | None:
+        """Read an open entry; None if there is none (any more).
+
+        Raises:
+            RecordError: If it can't be read or makes no sense.
+        """
+        return await self._parsed(open_path(vendor, model, key, number), Opened)
 
     async def close(self, vendor: str, model: str, key: str, number: int) -> None:
         """Note that the job runs no longer."""
@@ -165,7 +189,9 @@ class ClipRecords:
         return await self.store.create(f"clips/{key}/{number}/{NAMES[name]}", data)
 
     async def _read(self, key: str, number: int, name: str, kind: type[_R]) -> _R | None:
-        path = f"clips/{key}/{number}/{NAMES[name]}"
+        return await self._parsed(f"clips/{key}/{number}/{NAMES[name]}", kind)
+
+    async def _parsed(self, path: str, kind: type[_R]) -> _R | None:
         data = await self.store.read(path)
         if data is None:
             return None

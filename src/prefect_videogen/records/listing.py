@@ -85,6 +85,18 @@ def is_unfinished(records: frozenset[str]) -> bool:
     return "claimed" in records and not records & {"stored", "end"}
 
 
+async def open_entries(store: Store, vendor: str, model: str) -> list[AttemptName]:
+    """The attempts of a model whose jobs may be running, in one listing.
+
+    Args:
+        store: The media store.
+        vendor: Vendor's label.
+        model: Model id.
+    """
+    found = (_attempt_of(path) for path in await store.list(f"open/{vendor}/{model}"))
+    return [name for name in found if name]
+
+
 async def tidy(records: ClipRecords, attempts: Mapping[AttemptName, frozenset[str]]) -> int:
     """Remove entries of jobs that run no longer, which a killed process left behind.
 
@@ -98,10 +110,15 @@ async def tidy(records: ClipRecords, attempts: Mapping[AttemptName, frozenset[st
     removed = 0
     for path in await records.store.list("open"):
         match path.split("/"):
-            case [_, vendor, model, entry]:
-                key, _, number = entry.rpartition("-")
-                name = AttemptName(key, int(number)) if number.isdigit() else None
+            case [_, vendor, model, _]:
+                name = _attempt_of(path)
                 if name and attempts.get(name, frozenset()) & _OVER:
-                    await records.close(vendor, model, key, name.number)
+                    await records.close(vendor, model, name.key, name.number)
                     removed += 1
     return removed
+
+
+def _attempt_of(path: str) -> AttemptName | None:
+    """The attempt that an entry's path ends on."""
+    key, _, number = path.rpartition("/")[2].rpartition("-")
+    return AttemptName(key, int(number)) if number.isdigit() else None

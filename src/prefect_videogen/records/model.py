@@ -5,6 +5,7 @@ Every record is created once and never changed. Times are seconds since 1970, UT
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +22,13 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     at: float = Field(description="When it was written.")
+
+
+class Opened(Record):
+    """From before the claim until the job's end: that a job may be running."""
+
+    account: str = Field(default="", description="Fingerprint of the account that pays for it.")
+    owner: str = Field(default_factory=lambda: uuid.uuid4().hex, description="Who wrote it.")
 
 
 class Claimed(Record):
@@ -62,7 +70,10 @@ class Ready(Record):
 
 
 class Stored(Record):
-    """The clip lies in the media store; written after the media."""
+    """The clip lies in the media store; written after the media.
+
+    The last three say how it ends, see `TailFacts`; None if that was not measured.
+    """
 
     path: str
     size: int
@@ -70,6 +81,9 @@ class Stored(Record):
     last_frame: str
     last_frame_sha256: str
     probe: dict[str, Any]
+    black: int | None = None
+    frozen: int | None = None
+    steady: int | None = None
 
 
 class End(Record):

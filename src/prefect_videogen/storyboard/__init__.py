@@ -6,10 +6,12 @@ Pure: text in, model and faults out. Whether a model can make a shot is the plan
 from prefect_videogen.storyboard.model import (
     SHOT_DEFAULTS,
     FilmOptions,
+    HandOver,
     Lora,
     Shot,
     ShotFields,
     Storyboard,
+    Transition,
 )
 from prefect_videogen.storyboard.reading import OTHER_WORDS, StoryboardText, read_storyboard
 from prefect_videogen.storyboard.variables import fill_variables
@@ -18,11 +20,13 @@ __all__ = [
     "OTHER_WORDS",
     "SHOT_DEFAULTS",
     "FilmOptions",
+    "HandOver",
     "Lora",
     "Shot",
     "ShotFields",
     "Storyboard",
     "StoryboardText",
+    "Transition",
     "fill_variables",
     "read_storyboard",
 ]

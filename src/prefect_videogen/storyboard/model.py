@@ -62,8 +62,8 @@ class ShotFields(_Strict):
     takes: int = Field(0, ge=0, le=20, description="Buy takes 1 to n of the shot; 0: just one.")
     hand_over: Literal["", "last", "steady"] = Field(
         "",
-        description="Frame that a chained shot starts on: the last, or the last one before a "
-        "black or frozen tail; empty: last.",
+        description="Frame that the shot chained to this one starts on: the last, or the last one "
+        "before a black or frozen tail; empty: last.",
     )
     options: dict[str, Any] = Field(
         default_factory=dict, description="The vendor's own input fields, and mode."
@@ -90,7 +90,9 @@ class Shot(ShotFields):
     )
     last_frame: str = Field("", description="Picture the shot ends on: a path or address, or next.")
     video: str = Field(
-        "", description="Own footage instead of a bought clip: a path, s3:// or https:// address."
+        "",
+        description="Own footage instead of a bought clip, or a picture shown for `seconds`: a "
+        "path, s3:// or https:// address.",
     )
     trim: list[float] = Field(
         default_factory=list,
@@ -114,9 +116,9 @@ class Shot(ShotFields):
             message = "write [from, to] in seconds, for example [0.5, 4]"
             raise ValueError(message)
         if value[1] and value[1] <= value[0]:
-            message = "ends before it begins"
+            message = "end it after its beginning, or at 0 for the clip's end"
             raise ValueError(message)
-        return value
+        return value if any(value) else []
 
     @field_validator("take", mode="before")
     @classmethod
@@ -156,7 +158,10 @@ class FilmOptions(_Strict):
         default_factory=list, description="Further shapes of the film: 16:9, 9:16, 1:1, 4:5."
     )
     match_colour: float = Field(
-        0, ge=0, le=1, description="How far chained clips take on their first clip's colours, 0 to 1."
+        0,
+        ge=0,
+        le=1,
+        description="How far chained clips take on their first clip's colours, 0 to 1.",
     )
 
     @field_validator("size")

@@ -40,6 +40,8 @@ OTHER_WORDS: Mapping[str, str] = {
     "start_frame": "first_frame",
     "image_end": "last_frame",
     "end_frame": "last_frame",
+    "footage": "video",
+    "video_url": "video",
     "enable_prompt_expansion": "expand_prompt",
     "prompt_extend": "expand_prompt",
     "text": "prompt",
@@ -284,7 +286,8 @@ def _fault_of(problem: Any, data: dict[str, Any], reading: StoryboardText) -> Fa
     hidden = isinstance(value, dict | list | BaseModel) or _SECRET.search(name)
     shown = "" if hidden else _short(value)
     if problem["type"] == "extra_forbidden":
-        return Fault(shot, name, shown, "is not a known field", _nearest(inside, shot), line)
+        remedy = _RESERVED.get(inside) or _nearest(inside, shot)
+        return Fault(shot, name, shown, "is not a known field", remedy, line)
     return Fault(shot, name, shown, _reason(problem), _remedy(problem), line)
 
 
@@ -297,6 +300,11 @@ _SECRET = re.compile(r"key|token|secret|password", re.IGNORECASE)
 """Names whose values are never quoted: a key that strayed into a storyboard stays unseen."""
 
 _INSIDE: Mapping[str, type[BaseModel]] = {"film": FilmOptions, "loras": Lora}
+
+
+_RESERVED: Mapping[Path, str] = {
+    ("film", "captions"): "captions are reserved for a later version; leave it out"
+}
 
 
 def _nearest(inside: Path, shot: str) -> str:
@@ -312,8 +320,15 @@ def _nearest(inside: Path, shot: str) -> str:
         return f"did you mean `{near[0]}`?"
     if len(inside) > 1:
         return f"use {', '.join(known)}"
+    return _elsewhere(word, shot)
+
+
+def _elsewhere(word: str, shot: str) -> str:
+    """Where a field that stands in the wrong place belongs."""
     if shot and word in Storyboard.model_fields:
         return "it belongs at the top of the storyboard"
+    if word in FilmOptions.model_fields:
+        return "it belongs under `film` at the top of the storyboard"
     return "vendor fields go under `options`" if shot else "remove it"
 
 

@@ -15,13 +15,13 @@ from prefect_videogen.errors import Fault
 from prefect_videogen.storyboard.model import Shot, Storyboard
 
 _PLACE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)(?::([^{}]*))?\}")
-_FIELDS = ("prompt", "first_frame", "last_frame", "take")
+_FIELDS = ("prompt", "first_frame", "last_frame", "video", "take")
 
 
 def fill_variables(
     board: Storyboard, overrides: Mapping[str, str], scheduled: datetime
 ) -> tuple[Storyboard, list[Fault]]:
-    """Fill in variables, once, in title, look, prompts, pictures and takes.
+    """Fill in variables, once, in title, look, prompts, pictures, footage, music, takes.
 
     Args:
         board: The storyboard; its own `variables` are defaults.
@@ -34,8 +34,10 @@ def fill_variables(
     filler = _Filler({**board.variables, **overrides}, scheduled)
     board = board.with_ids()
     shots = [_fill_shot(shot, filler) for shot in board.shots]
+    music = filler.fill(board.film.music, "", "film.music")
     filled = board.model_copy(
         update={
+            "film": board.film.model_copy(update={"music": music}),
             "title": filler.fill(board.title, "", "title"),
             "look": filler.fill(board.look, "", "look"),
             "shots": shots,

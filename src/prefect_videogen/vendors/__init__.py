@@ -25,7 +25,12 @@ from prefect_videogen.vendors.answers import (
     UploadedFile,
 )
 from prefect_videogen.vendors.apixo import ApixoClient
-from prefect_videogen.vendors.bodies import encode_body, request_body, submit_path
+from prefect_videogen.vendors.bodies import (
+    asks_for_callback,
+    encode_body,
+    request_body,
+    submit_path,
+)
 from prefect_videogen.vendors.clients import VendorClient, open_client
 from prefect_videogen.vendors.evolink import EvolinkClient
 from prefect_videogen.vendors.http import HttpSession, Timeouts
@@ -47,6 +52,7 @@ __all__ = [
     "UploadedFile",
     "Vendor",
     "VendorClient",
+    "asks_for_callback",
     "default_sandbox",
     "encode_body",
     "is_private_host",

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from prefect_videogen.capabilities import Mode, Model
 from prefect_videogen.errors import BadParameters, JobNotFound
 from prefect_videogen.vendors.account import VENDOR_NAMES, Vendor
-from prefect_videogen.vendors.reading import as_job_id, quotable
+from prefect_videogen.vendors.reading import as_job_id, json_object, quotable
 
 JSON_BODY: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -86,6 +86,13 @@ def encode_body(body: Mapping[str, Any]) -> bytes:
     # Raised out here: the failure's own text quotes prompts and holds the signed URLs.
     message = f"a parameter can't be written as JSON ({problem})"
     raise BadParameters(message, next_step="Look for odd values under `options`.")
+
+
+def asks_for_callback(body: str, key: str, attempt: int) -> bool:
+    """Say whether a recorded body has the vendor announce the end at the attempt's own address."""
+    url = (json_object(body.encode()) or {}).get("callback_url")
+    # Not any address: a user's `extra_input` may send one of another receiver.
+    return isinstance(url, str) and f"/{key}/{attempt}/" in url
 
 
 def submit_path(model: Model) -> str:

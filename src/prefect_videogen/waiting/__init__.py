@@ -3,8 +3,41 @@
 Buying and recording are others' business; a wait only asks and answers.
 """
 
-from prefect_videogen.waiting.loop import Time, wait_for_job
-from prefect_videogen.waiting.pacing import Pace, Slots
-from prefect_videogen.waiting.rules import Schedule, schedule_for, spacing
+from prefect_videogen.waiting.experience import kind_of, usual_first_look
+from prefect_videogen.waiting.loop import Reports, Time, wait_for_job
+from prefect_videogen.waiting.pacing import LocalSlots, Pace
+from prefect_videogen.waiting.rules import Clocks, Schedule, fair_interval, schedule_for, spacing
+from prefect_videogen.waiting.slots import (
+    Limit,
+    Slot,
+    SlotSource,
+    Tally,
+    limit_of,
+    limits_of,
+    rest_after,
+)
+from prefect_videogen.waiting.wakes import CallbackAddresses, Wakes
 
-__all__ = ["Pace", "Schedule", "Slots", "Time", "schedule_for", "spacing", "wait_for_job"]
+__all__ = [
+    "CallbackAddresses",
+    "Clocks",
+    "Limit",
+    "LocalSlots",
+    "Pace",
+    "Reports",
+    "Schedule",
+    "Slot",
+    "SlotSource",
+    "Tally",
+    "Time",
+    "Wakes",
+    "fair_interval",
+    "kind_of",
+    "limit_of",
+    "limits_of",
+    "rest_after",
+    "schedule_for",
+    "spacing",
+    "usual_first_look",
+    "wait_for_job",
+]

@@ -1,7 +1,9 @@
 """One asynchronous wait per job: look, sleep, look again, until the job has ended.
 
-The clock, the sleep and the random source are arguments. Unknown status words keep waiting; a
-look that fails is repeated; the deadline's error carries the job id and leaves all resumable.
+The clock, the sleep and the random source are arguments. A wake-up is followed by a glance at the
+records, never by a question to the vendor: whoever woke us has asked. Unknown status words keep
+waiting; a look that fails is repeated; a deadline's error carries the job id and leaves all
+resumable.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from dataclasses import dataclass, field
 
 from prefect_videogen.errors import JobNotFound, Throttled, VendorError, WaitTimeout
 from prefect_videogen.vendors import JobStatus
-from prefect_videogen.waiting.rules import Schedule
+from prefect_videogen.waiting.rules import Clocks, Schedule
 
 Sleep = Callable[[float], Awaitable[None]]
+Glance = Callable[[], Awaitable[bool]]
 
 
 @dataclass
@@ -35,6 +38,36 @@ class Time:
     sleep: Sleep = asyncio.sleep
     chance: Callable[[], float] = field(default_factory=lambda: random.Random().random)  # noqa: S311 - jitter
 
+    async def sleep_unless(self, seconds: float, woken: asyncio.Event | None) -> bool:
+        """Sleep, or be woken; says whether the event was set, and clears it."""
+        if woken is None:
+            await self.sleep(seconds)
+            return False
+        if not woken.is_set():
+            both = asyncio.ensure_future(self.sleep(seconds)), asyncio.create_task(woken.wait())
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for one in both:
+                    one.cancel()
+                await asyncio.gather(*both, return_exceptions=True)
+        was_set = woken.is_set()
+        woken.clear()
+        return was_set
+
+
+@dataclass(frozen=True)
+class Reports:
+    """How a wait learns of what others have recorded.
+
+    Attributes:
+        glance: Whether the records say that the job is over.
+        woken: Set when a glance may be worth it; None if nobody tells.
+    """
+
+    glance: Glance
+    woken: asyncio.Event | None = None
+
 
 async def wait_for_job(
     look: Callable[[], Awaitable[JobStatus]],
@@ -45,7 +78,8 @@ async def wait_for_job(
     schedule: Schedule,
     time: Time,
     on_change: Callable[[str], None] | None = None,
-) -> JobStatus:
+    reports: Reports | None = None,
+) -> JobStatus | None:
     """Wait until a job has ended.
 
     Args:
@@ -56,21 +90,23 @@ async def wait_for_job(
         schedule: When to look.
         time: Clock, sleep and chance.
         on_change: Called with the vendor's word whenever it changes.
+        reports: How others' records are noticed; they are read before each look, too.
 
     Returns:
-        A status whose state is `succeeded` or `failed`.
+        A status whose state is `succeeded` or `failed`; None if the records hold the end.
 
     Raises:
-        WaitTimeout: At the deadline; the job can be waited for again.
+        WaitTimeout: At a deadline; the job can be waited for again.
         VendorError: If the vendor refuses to answer for good (a wrong key, an unknown job).
     """
     start = time.monotonic() - age
+    clocks = Clocks.begin(age, schedule)
     first = schedule.resumed_delay if resumed else schedule.next_delay
     delay = first(age, time.chance())
-    deadline = max(schedule.deadline, age + schedule.interval * 3)
     word = ""
     while True:
-        await time.sleep(max(delay, 0.0))
+        if await _rest(delay, reports, time):
+            return None
         age = time.monotonic() - start
         delay = schedule.next_delay(age, time.chance())
         try:
@@ -78,16 +114,31 @@ async def wait_for_job(
         except VendorError as error:
             delay = _delay_after(error, delay, age, schedule)
         else:
+            clocks = clocks.answered(age, status.state)
             if status.word != word:
                 word = status.word
                 if on_change:
                     on_change(word)
             if status.state in {"succeeded", "failed"}:
                 return status
-        if age + delay > deadline:
-            message = f"the job was still {word or 'unanswered'} after {age:.0f} s"
+        if passed := clocks.passed(age + delay):
+            message = f"the job {passed}; the vendor's last word was {word or 'none'}"
             step = "Run it again: it goes on waiting for the same job."
             raise WaitTimeout(message, job_id=job_id, next_step=step)
+
+
+async def _rest(seconds: float, reports: Reports | None, time: Time) -> bool:
+    """Sleep until the next look is due; True as soon as the records hold the end."""
+    if reports is None:
+        await time.sleep(max(seconds, 0.0))
+        return False
+    until = time.monotonic() + seconds
+    left = max(seconds, 0.0)
+    while await time.sleep_unless(left, reports.woken):
+        if await reports.glance():
+            return True
+        left = max(until - time.monotonic(), 0.0)
+    return await reports.glance()
 
 
 def _delay_after(error: VendorError, delay: float, age: float, schedule: Schedule) -> float:

@@ -6,11 +6,10 @@ Slots bound the jobs between submit and end; the pace spreads submits and polls 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from prefect_videogen.waiting.loop import Time
+from prefect_videogen.waiting.slots import Limit
 
 
 @dataclass
@@ -39,22 +38,29 @@ class Pace:
         self._next = max(self._next, self.time.monotonic() + seconds)
 
 
+class LocalSlots:
+    """Slots that one process hands out to itself; a source of slots that knows every limit."""
+
+    def __init__(self) -> None:
+        self._free: dict[str, asyncio.Semaphore] = {}
+
+    async def take(self, limit: Limit) -> LocalSlot:
+        """Wait for a slot."""
+        free = self._free.setdefault(limit.name, asyncio.Semaphore(limit.most))
+        await free.acquire()
+        return LocalSlot(free)
+
+    async def aclose(self) -> None:
+        """Nothing to give back: every slot's holder does that."""
+
+
 @dataclass
-class Slots:
-    """Running jobs of one key and model; None is no limit."""
+class LocalSlot:
+    """A slot of this process."""
 
-    limit: int | None
-    _free: asyncio.Semaphore | None = field(default=None, init=False)
+    _free: asyncio.Semaphore
 
-    def __post_init__(self) -> None:
-        """Make the semaphore, if there is a limit."""
-        self._free = asyncio.Semaphore(self.limit) if self.limit else None
-
-    @asynccontextmanager
-    async def hold(self) -> AsyncIterator[None]:
-        """Hold a slot, from submit until the job has ended."""
-        if self._free is None:
-            yield
-            return
-        async with self._free:
-            yield
+    async def give_back(self, rest: float = 0.0) -> None:
+        """Give it back at once: within one process the pace spaces all requests anyway."""
+        del rest
+        self._free.release()

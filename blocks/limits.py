@@ -1,0 +1,365 @@
+"""Slots as Prefect's global concurrency limits, so that they hold for a whole installation.
+
+Prefect's own context manager is not used. It wants to be left by the task that entered it, while a
+slot is taken by `submit` and given back by `wait`, and it would be released at the end of the task
+run. Its waiters sleep as long as the server says, up to 30 s. So this keeps the leases itself: one
+acquisition under way for each limit, short sleeps while all slots are taken, every lease renewed
+by one task, all given back when the studio closes. A killed process's come back with their lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Iterable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+from prefect.exceptions import ObjectAlreadyExists
+
+from prefect_videogen.blocks.wakes import server_is_shared
+from prefect_videogen.errors import StudioError
+from prefect_videogen.waiting import Limit
+
+logger = logging.getLogger(__name__)
+
+LEASE = 60.0
+"""Seconds after which a killed process's slots come back; the shortest Prefect allows."""
+
+RENEW_EVERY = 15.0
+TOLD_EVERY = 300.0
+"""Seconds of waiting for a slot after which a log line says so."""
+
+LONGEST_REST = 1.0
+"""Seconds that closing waits for slots that may not be given back yet; else their lease ends."""
+
+AWAY = 30.0
+"""Seconds without an answer of the server after which this process keeps to its own limit."""
+
+_LOCKED, _UNPROCESSABLE, _GONE = 423, 422, 410
+_said: set[str] = set()
+
+
+def installation_slots() -> PrefectSlots | None:
+    """The slots of the Prefect server that is configured; None if there is none.
+
+    A server that Prefect starts for one process, and ends with it, holds nothing together.
+    """
+    return PrefectSlots() if server_is_shared() else None
+
+
+async def create_limits(limits: Iterable[Limit]) -> None:
+    """Create the limits, or set their size; as often as one likes."""
+    async with get_client() as client:
+        for limit in limits:
+            try:
+                await client.upsert_global_concurrency_limit_by_name(limit.name, limit.most)
+            except ObjectAlreadyExists:  # somebody else sets up at the same time
+                change = GlobalConcurrencyLimitUpdate(limit=limit.most)
+                await client.update_global_concurrency_limit(limit.name, change)
+
+
+@dataclass(eq=False)
+class _Lease:
+    """Slots that were acquired together.
+
+    Attributes:
+        id: The server's name for them.
+        size: How many they are.
+        renewed: When the lease was last renewed, on the monotonic clock.
+        since: When it began.
+        free: How many are not used by anybody here.
+        lost: Whether the server knows it no longer.
+    """
+
+    id: UUID
+    size: int
+    renewed: float
+    since: float
+    free: int = 0
+    lost: bool = False
+
+
+@dataclass(eq=False)
+class _Pool:
+    """What this process has of one limit, and who waits for more."""
+
+    limit: Limit
+    leases: list[_Lease] = field(default_factory=list)
+    waiting: deque[asyncio.Future[_Lease | None]] = field(default_factory=deque)
+    filling: asyncio.Task[None] | None = None
+
+    def hand_out(self, lease: _Lease) -> None:
+        """Give free slots of a lease to those who wait."""
+        while lease.free and self.waiting:
+            future = self.waiting.popleft()
+            if not future.done():
+                lease.free -= 1
+                future.set_result(lease)
+
+    def drop(self, lease: _Lease) -> None:
+        """Reckon with a lease no longer."""
+        if lease in self.leases:
+            self.leases.remove(lease)
+
+    def refuse(self, error: BaseException | None) -> None:
+        """Send away all who wait: to another source, or with an error."""
+        while self.waiting:
+            future = self.waiting.popleft()
+            if future.done():
+                continue
+            if error:
+                future.set_exception(error)
+            else:
+                future.set_result(None)
+
+
+@dataclass
+class PrefectSlot:
+    """A slot of a limit of the whole installation."""
+
+    _slots: PrefectSlots
+    _pool: _Pool
+    _lease: _Lease
+
+    async def give_back(self, rest: float = 0.0) -> None:
+        """Give it back soon, in the background."""
+        self._slots.put(self._pool, self._lease, rest)
+
+
+class PrefectSlots:
+    """Hands out slots of Prefect's global concurrency limits; belongs to one open studio."""
+
+    def __init__(self) -> None:
+        self._pools: dict[str, _Pool] = {}
+        self._client: PrefectClient | None = None
+        self._connecting = asyncio.Lock()
+        self._exit = AsyncExitStack()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._renewing: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
+
+    async def take(self, limit: Limit) -> PrefectSlot | None:
+        """Wait for a slot.
+
+        Args:
+            limit: The limit.
+
+        Returns:
+            The slot; None if Prefect has no such limit, or has not answered for a while.
+
+        Raises:
+            StudioError: If the limit was made smaller than what is asked for.
+        """
+        pool = self._pools.setdefault(limit.name, _Pool(limit))
+        free = next((lease for lease in pool.leases if lease.free and not lease.lost), None)
+        if free is not None:
+            free.free -= 1
+            return PrefectSlot(self, pool, free)
+        future: asyncio.Future[_Lease | None] = asyncio.get_running_loop().create_future()
+        pool.waiting.append(future)
+        if pool.filling is None or pool.filling.done():
+            pool.filling = asyncio.create_task(self._fill(pool))
+        try:
+            lease = await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and (granted := future.result()):
+                self.put(pool, granted, 0.0)
+            raise
+        return PrefectSlot(self, pool, lease) if lease else None
+
+    def put(self, pool: _Pool, lease: _Lease, rest: float) -> None:
+        """Take a slot back into the pool, once it has rested."""
+        task = asyncio.create_task(self._put(pool, lease, rest))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def aclose(self) -> None:
+        """Give everything back; what has to rest much longer is left to its lease."""
+        self._closing.set()
+        ending = [pool.filling for pool in self._pools.values() if pool.filling]
+        ending += [self._renewing] if self._renewing else []
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._exit.aclose()
+
+    # -- taking -------------------------------------------------------------------------------
+
+    async def _fill(self, pool: _Pool) -> None:
+        """Acquire slots as long as somebody waits for one."""
+        await asyncio.sleep(0)  # all that ask at this moment are counted
+        try:
+            if why := await self._acquire_for_all(pool):
+                _say(pool.limit, why)
+                pool.refuse(None)
+        except httpx.HTTPStatusError as error:
+            pool.refuse(_refusal(pool.limit, error))
+        except Exception as error:  # noqa: BLE001 - raised where they wait, who would wait for ever
+            pool.refuse(error)
+
+    async def _acquire_for_all(self, pool: _Pool) -> str:
+        """Acquire until nobody waits; says what is wrong if that is impossible here."""
+        want, began, told = pool.limit.block, time.monotonic(), 0
+        answered = began
+        while wanted := sum(1 for future in pool.waiting if not future.done()):
+            try:
+                granted = await self._acquire(pool, min(want, wanted))
+            except httpx.TransportError as error:
+                if time.monotonic() - answered > AWAY:
+                    return f"can't be asked for ({type(error).__name__})"
+                granted = False
+            else:
+                answered = time.monotonic()
+            if granted is None:
+                return "is not set up (`prefect-videogen setup` does that)"
+            if granted:
+                want, began, told = pool.limit.block, time.monotonic(), 0
+                continue
+            want = max(want // 2, 1)
+            if time.monotonic() - began > TOLD_EVERY * (told + 1):
+                told += 1
+                _tell_long_wait(pool.limit, time.monotonic() - began)
+            await asyncio.sleep(pool.limit.retry * (1 + random.random() / 2))  # noqa: S311 - jitter
+        return ""
+
+    async def _acquire(self, pool: _Pool, slots: int) -> bool | None:
+        """Try once to acquire slots: whether there were so many; None if there is no limit."""
+        client = await self._connected()
+        began = time.monotonic()
+        try:
+            response = await client.increment_concurrency_slots_with_lease(
+                names=[pool.limit.name], slots=slots, mode="concurrency", lease_duration=LEASE
+            )
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == _LOCKED:
+                return False
+            if error.response.status_code == _UNPROCESSABLE and slots > 1:
+                return False  # made smaller than a block; fewer are asked for next
+            raise
+        answer = response.json()
+        if not answer["limits"]:
+            return None
+        lease = _Lease(UUID(answer["lease_id"]), slots, renewed=began, since=began, free=slots)
+        pool.leases.append(lease)
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew())
+        pool.hand_out(lease)
+        if lease.free == lease.size:  # whoever waited has gone
+            await self._release(pool, lease)
+        return True
+
+    async def _connected(self) -> PrefectClient:
+        async with self._connecting:
+            if self._client is None:
+                self._client = await self._exit.enter_async_context(get_client())
+            return self._client
+
+    # -- keeping and giving back --------------------------------------------------------------
+
+    async def _renew(self) -> None:
+        """Renew all leases, as long as there are any."""
+        while any(pool.leases for pool in self._pools.values()):
+            await asyncio.sleep(RENEW_EVERY)
+            for pool in self._pools.values():
+                for lease in list(pool.leases):
+                    await self._renewed(pool, lease)
+
+    async def _renewed(self, pool: _Pool, lease: _Lease) -> None:
+        """Renew a lease; one that the server has lost is no longer reckoned with.
+
+        Jobs that it was taken for go on: they are paid, and their entries under `open/` count.
+        """
+        client = await self._connected()
+        began = time.monotonic()
+        try:
+            await client.renew_concurrency_lease(lease.id, LEASE)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != _GONE:
+                logger.warning("A slot of %s could not be renewed: %s", pool.limit.name, error)
+                return
+            lease.lost = True
+            pool.drop(lease)
+            logger.warning("%s slots of %s were lost by the server", lease.size, pool.limit.name)
+            if began - lease.renewed < LEASE:
+                # It can't have run out, so the server was started anew and forgot the lease, but
+                # not that its slots are taken: nobody else would ever give them back.
+                await client.release_concurrency_slots(
+                    [pool.limit.name], lease.size, max(began - lease.since, 1.0)
+                )
+        except (httpx.HTTPError, OSError) as error:
+            name = type(error).__name__
+            logger.warning("A slot of %s could not be renewed: %s", pool.limit.name, name)
+        else:
+            lease.renewed = began
+
+    async def _put(self, pool: _Pool, lease: _Lease, rest: float) -> None:
+        if rest > 0 and not await self._rest(rest):
+            return
+        lease.free += 1
+        if pool.limit.block > 1 and not lease.lost:
+            # One by one, others' turn comes too; of a block, slots are used again first.
+            pool.hand_out(lease)
+        if lease.free == lease.size:
+            await self._release(pool, lease)
+
+    async def _rest(self, seconds: float) -> bool:
+        """Wait before a slot is given back; False if it is left to its lease instead."""
+        until = time.monotonic() + seconds
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
+        left = until - time.monotonic()
+        if left > LONGEST_REST:
+            return False
+        await asyncio.sleep(max(left, 0.0))
+        return True
+
+    async def _release(self, pool: _Pool, lease: _Lease) -> None:
+        """Give a lease back; without the server, it ends by itself."""
+        pool.drop(lease)  # first, so that nobody here takes a slot of it meanwhile
+        if not lease.lost:
+            # Giving back a lease that the server has forgotten would do nothing.
+            await self._renewed(pool, lease)
+        if lease.lost:
+            return
+        client = await self._connected()
+        try:
+            await client.release_concurrency_slots_with_lease(lease.id)
+        except (httpx.HTTPError, OSError) as error:
+            name = type(error).__name__
+            logger.warning("A slot of %s is left to its lease: %s", pool.limit.name, name)
+
+
+def _refusal(limit: Limit, error: httpx.HTTPStatusError) -> StudioError:
+    status = error.response.status_code
+    message = f"Prefect refuses slots of {limit.name} with HTTP {status}"
+    if status == _UNPROCESSABLE:
+        message = f"the limit {limit.name} is 0, so nothing can be bought"
+    return StudioError(message, next_step=f"`prefect-videogen setup` sets it to {limit.most}.")
+
+
+def _say(limit: Limit, why: str) -> None:
+    """Say once for each limit that it holds for this process only."""
+    if limit.name not in _said:
+        _said.add(limit.name)
+        logger.warning(
+            "The limit %s %s: this process alone keeps to %s jobs", limit.name, why, limit.most
+        )
+
+
+def _tell_long_wait(limit: Limit, seconds: float) -> None:
+    logger.warning(
+        "Waiting for a slot of %s for %.0f s. If nothing is running any more, free them: "
+        "`prefect gcl update %s --active-slots 0`",
+        limit.name,
+        seconds,
+        limit.name,
+    )

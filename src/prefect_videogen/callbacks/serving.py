@@ -1,0 +1,116 @@
+"""Running the receiver: a studio, its inbox and an HTTP server, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.applications import Starlette
+
+from prefect_videogen.blocks import load_studio
+from prefect_videogen.blocks.callbacks import check_addresses
+from prefect_videogen.blocks.wakes import server_is_shared
+from prefect_videogen.callbacks.announcing import announce
+from prefect_videogen.callbacks.app import build_app
+from prefect_videogen.callbacks.clerk import Clerk
+from prefect_videogen.callbacks.inbox import LOOK_EVERY, Inbox
+from prefect_videogen.errors import StudioError
+
+logger = logging.getLogger(__name__)
+
+GRACE = 5
+"""Seconds that a stop leaves to requests under way."""
+
+BACKLOG = 1024
+
+
+@dataclass(frozen=True)
+class Listening:
+    """A receiver that answers.
+
+    Attributes:
+        address: Where it listens, for the proxy in front of it.
+        public: Where vendors reach it.
+        announces: Whether its Prefect events reach other processes.
+        stop: Ends it; may be called from any thread.
+    """
+
+    address: str
+    public: str
+    announces: bool
+    stop: Callable[[], None]
+
+
+async def serve(
+    studio: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 4300,
+    ready: Callable[[Listening], None] | None = None,
+) -> None:
+    """Receive callbacks for a studio until SIGINT or SIGTERM.
+
+    Work that a receiver has taken in and not done when it ends is lost with it; waiters find it by
+    their slow poll.
+
+    Args:
+        studio: Name of the studio.
+        host: Address to listen on; TLS is for a proxy in front.
+        port: Port to listen on; 0 takes a free one.
+        ready: Called once it listens.
+
+    Raises:
+        StudioError: If the studio has no callback endpoint, or one that vendors can't use, or the
+            port is taken.
+    """
+    block = await load_studio(studio)
+    endpoint = block.callbacks
+    if endpoint is None:
+        message = f"the studio {studio} has no callback endpoint"
+        step = "Set VIDEOGEN_CALLBACK_URL and VIDEOGEN_CALLBACK_SECRET, or give it the block."
+        raise StudioError(message, next_step=step)
+    async with block.open(name=studio) as place:
+        check_addresses(place)
+        clerk = Clerk(place, announce)
+        pause = LOOK_EVERY / min(account.speed for account in place.accounts.values())
+        async with Inbox(clerk.work, place.time, pause=pause) as inbox:
+            with _listener(host, port) as listener:
+                server = _server(build_app(endpoint, inbox))
+                if ready:
+                    bound = f"http://{host}:{listener.getsockname()[1]}"
+                    ready(Listening(bound, endpoint.url, server_is_shared(), _stop(server)))
+                await server.serve(sockets=[listener])
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        listener = socket.create_server((host, port), backlog=BACKLOG)
+    except OSError as error:
+        message = f"can't listen on {host}:{port}: {error.strerror or type(error).__name__}"
+        raise StudioError(message, next_step="Choose another --port or --host.") from None
+    # asyncio sets it only where the socket names its protocol; without it an answer waits for the
+    # vendor's acknowledgement of its head.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _server(app: Starlette) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,  # its lines would hold the tokens
+        timeout_graceful_shutdown=GRACE,
+        server_header=False,
+        lifespan="off",
+    )
+    return uvicorn.Server(config)
+
+
+def _stop(server: uvicorn.Server) -> Callable[[], None]:
+    def stop() -> None:
+        server.should_exit = True
+
+    return stop

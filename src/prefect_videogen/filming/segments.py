@@ -1,0 +1,161 @@
+"""From a film's parts to what is stitched: kept frames, doubled frames, cards and colours.
+
+Looks into the clips; decides nothing that is not written down in the manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from prefect_videogen.filming.model import FilmPart
+from prefect_videogen.filming.slate import slate
+from prefect_videogen.media import Card, FilmSettings, Segment
+from prefect_videogen.media.colour import RGB
+from prefect_videogen.media.doubled import Doubled, doubled_frames
+from prefect_videogen.media.frames import first_frame, frame_rgb, last_frame
+from prefect_videogen.media.keeping import constant_timing, kept_frames
+from prefect_videogen.media.matching import ColourStatistics, levels_to_match, statistics_of
+from prefect_videogen.media.probe import inspect
+
+
+@dataclass(frozen=True)
+class Segments:
+    """What is stitched, and what was found out on the way.
+
+    Attributes:
+        parts: One for each part of the film.
+        doubled: What was found at the joins that share a frame, by shot.
+        colours: Colours of the clips that chains are made of, by shot.
+    """
+
+    parts: tuple[Segment | Card, ...]
+    doubled: Mapping[str, Doubled] = field(default_factory=dict)
+    colours: Mapping[str, ColourStatistics] = field(default_factory=dict)
+
+
+def segments_of(
+    parts: Sequence[FilmPart],
+    files: Mapping[str, Path],
+    settings: FilmSettings,
+    match_colour: float = 0,
+) -> Segments:
+    """Look into a film's parts and say what is stitched.
+
+    Args:
+        parts: The parts in order.
+        files: Local files of what lies in the media store, by path there.
+        settings: What the film is to be like.
+        match_colour: How far chained clips take on their first clip's colours, 0 to 1.
+
+    Returns:
+        The segments, with the doubled frames left out.
+
+    Raises:
+        MediaError: If a file can't be read, or nothing of it is kept.
+    """
+    return _Cutting(parts, files, settings, match_colour).segments()
+
+
+class _Cutting:
+    def __init__(
+        self,
+        parts: Sequence[FilmPart],
+        files: Mapping[str, Path],
+        settings: FilmSettings,
+        match_colour: float,
+    ) -> None:
+        self.parts = parts
+        self.files = files
+        self.settings = settings
+        self.match_colour = match_colour
+        self.doubled: dict[str, Doubled] = {}
+        self.colours: dict[str, ColourStatistics] = {}
+
+    def segments(self) -> Segments:
+        chains = {part.anchor for part in self.parts if part.anchor}
+        for part in self.parts:
+            if part.probe and (part.anchor or part.shot in chains):
+                self.colours[part.shot] = statistics_of(self.files[part.path])
+        made: list[Segment | Card] = []
+        for number, part in enumerate(self.parts):
+            made.append(self._clip(part, number) if part.probe else self._card(part, number))
+        return Segments(tuple(made), self.doubled, self.colours)
+
+    def _clip(self, part: FilmPart, number: int) -> Segment:
+        path = self.files[part.path]
+        start, stop = self._kept(part)
+        if part.doubled and number:
+            found = doubled_frames(self._last_shown(self.parts[number - 1], number - 1), path)
+            self.doubled[part.shot] = found
+            start = found.count
+        anchor = self.colours.get(part.anchor)
+        levels = None
+        if self.match_colour and anchor:
+            levels = levels_to_match(self.colours[part.shot], anchor, self.match_colour)
+        return Segment(
+            path=path,
+            start=start,
+            stop=stop,
+            label=part.shot,
+            transition=part.transition,
+            transition_seconds=part.transition_seconds,
+            levels=levels,
+        )
+
+    def _card(self, part: FilmPart, number: int) -> Card:
+        return Card(
+            picture=self._still(part, number),
+            seconds=part.seconds,
+            label=part.shot,
+            transition=part.transition,
+            transition_seconds=part.transition_seconds,
+        )
+
+    def _kept(self, part: FilmPart) -> tuple[int, int | None]:
+        """First frame shown, and the one after the last; None is the file's end."""
+        if part.probe is None or not (part.trim or part.stop):
+            return 0, None
+        timing = constant_timing(part.probe) or inspect(self.files[part.path])[1]
+        start, stop = kept_frames(timing, part.trim)
+        stop = min(stop, part.stop or stop)
+        return start, None if stop >= part.probe.frame_count else stop
+
+    def _still(self, part: FilmPart, number: int) -> RGB:
+        if part.kind == "slate":
+            return slate(self.settings.width, self.settings.height, part.shot, part.text)
+        if part.kind == "hold":
+            return self._held(number)
+        return _picture(self.files[part.path])
+
+    def _held(self, number: int) -> RGB:
+        """The last frame before a missing shot; at the film's start the first one after it."""
+        for before in range(number - 1, -1, -1):
+            if self.parts[before].kind != "hold":
+                return self._last_shown(self.parts[before], before)
+        for part in self.parts[number + 1 :]:
+            if part.probe:
+                return first_frame(self.files[part.path]).rgb
+        return slate(self.settings.width, self.settings.height, self.parts[number].shot, "")
+
+    def _last_shown(self, part: FilmPart, number: int) -> RGB:
+        if part.probe is None:
+            return self._still(part, number)
+        stop = self._kept(part)[1]
+        if stop is not None:
+            return frame_rgb(self.files[part.path], stop - 1)
+        if part.last_frame:
+            return _picture(self.files[part.last_frame])
+        return last_frame(self.files[part.path]).rgb
+
+
+def _picture(path: Path) -> RGB:
+    """A picture as it is meant to be seen; what is transparent is black."""
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGBA")
+    ground = Image.new("RGBA", upright.size, (0, 0, 0, 255))
+    return np.asarray(Image.alpha_composite(ground, upright).convert("RGB"))

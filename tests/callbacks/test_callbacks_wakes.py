@@ -1,0 +1,121 @@
+"""One subscription to Prefect's events for all waiters of an event loop, come what may."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import SimpleNamespace
+
+import pytest
+from prefect.events import emit_event
+
+from prefect_videogen.blocks import wakes
+from prefect_videogen.blocks.wakes import JOB_FINISHED, PrefectWakes, job_resource
+
+KEY, OTHER = "ab" * 32, "cd" * 32
+
+
+def event_of(key: str, attempt: int):
+    return SimpleNamespace(payload={"key": key, "attempt": attempt})
+
+
+class Stream:
+    """Stands for Prefect's event stream: each subscription meets the next of a script.
+
+    An entry is an exception, which connecting meets, or a list of events to give before it breaks
+    off; with nothing left to give a subscription stays silent.
+    """
+
+    def __init__(self, *script) -> None:
+        self.script = list(script)
+        self.opened = self.closed = 0
+
+    def __call__(self, **_):
+        return self
+
+    async def __aenter__(self):
+        self.opened += 1
+        self.events = self.script.pop(0) if self.script else None
+        if isinstance(self.events, Exception):
+            raise self.events
+        return self
+
+    async def __aexit__(self, *_) -> None:
+        self.closed += 1
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if self.events is None:
+            await asyncio.sleep(3600)
+        if not self.events:
+            raise StopAsyncIteration
+        return self.events.pop(0)
+
+
+@pytest.fixture
+def stream(monkeypatch):
+    """Replace Prefect's stream, and wait for nothing between two subscriptions."""
+    monkeypatch.setattr(wakes, "SHORTEST_PAUSE", 0.0)
+
+    def play(*script) -> Stream:
+        made = Stream(*script)
+        monkeypatch.setattr(wakes, "get_events_subscriber", made)
+        return made
+
+    return play
+
+
+async def test_event_wakes_all_waiters_of_its_attempt_and_no_other(stream):
+    played = stream([event_of(KEY, 2), event_of("nobody's", 1), event_of(KEY, 1)], None)
+    prefect = PrefectWakes()
+    # The script's end reconnects, which wakes everybody: so look right after the event.
+    with prefect.of(KEY, 1) as one, PrefectWakes().of(KEY, 1) as two, prefect.of(OTHER, 1) as three:
+        async with asyncio.timeout(5):
+            await one.wait()
+        assert two.is_set()
+        assert not three.is_set()
+    assert played.opened == 1
+
+
+async def test_waiters_share_one_subscription_which_ends_with_the_last(stream):
+    played = stream()
+    prefect = PrefectWakes()
+    with prefect.of(KEY, 1):
+        with prefect.of(OTHER, 1):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)
+        assert (played.opened, played.closed) == (1, 0)
+    async with asyncio.timeout(5):
+        while not played.closed:  # noqa: ASYNC110 - a task that was cancelled
+            await asyncio.sleep(0)
+    with prefect.of(KEY, 1):
+        await asyncio.sleep(0.01)
+        assert played.opened == 2
+
+
+async def test_lost_connection_is_logged_once_and_made_up_for_by_a_glance_of_all(stream, caplog):
+    played = stream(ConnectionError("gone"), ConnectionError("gone"), None)
+    with caplog.at_level(logging.WARNING), PrefectWakes().of(KEY, 1) as woken:
+        async with asyncio.timeout(5):
+            await woken.wait()
+    assert played.opened == 3
+    told = {id(line) for line in caplog.records if "sends no events" in line.getMessage()}
+    assert len(told) == 1
+
+
+async def test_stream_that_ends_is_taken_up_again(stream):
+    stream([], [event_of(KEY, 1)], None)
+    with PrefectWakes().of(KEY, 1) as woken:
+        async with asyncio.timeout(5):
+            await woken.wait()
+
+
+async def test_event_of_a_real_server_wakes(prefect_server):
+    with PrefectWakes().of(KEY, 7) as woken:
+        payload = {"key": KEY, "attempt": 7, "model": "wan-2-5", "state": "ready"}
+        # Sent before the subscription is there: a new one replays the last minute.
+        emit_event(JOB_FINISHED, resource=job_resource("apixo", "task_1"), payload=payload)
+        async with asyncio.timeout(60):
+            await woken.wait()

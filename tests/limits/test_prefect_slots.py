@@ -1,0 +1,221 @@
+"""Slots as Prefect's global concurrency limits, at a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+from prefect.settings import PREFECT_API_URL
+
+from prefect_videogen.blocks.limits import LEASE, PrefectSlots, create_limits
+from prefect_videogen.errors import StudioError
+from prefect_videogen.waiting import Limit
+
+HOLDING = Path(__file__).with_name("holding.py")
+
+
+@pytest.fixture
+def acquisitions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many slots each acquisition asked for."""
+    asked: list[int] = []
+    real = PrefectClient.increment_concurrency_slots_with_lease
+
+    async def counted(self: PrefectClient, *, slots: int, **more: Any) -> Any:
+        asked.append(slots)
+        return await real(self, slots=slots, **more)
+
+    monkeypatch.setattr(PrefectClient, "increment_concurrency_slots_with_lease", counted)
+    return asked
+
+
+def start_holding(limit: Limit, holders: int, seconds: float) -> subprocess.Popen[str]:
+    size, count = str(limit.most), str(holders)
+    return subprocess.Popen(
+        [sys.executable, str(HOLDING), limit.name, size, count, str(seconds)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())},
+    )
+
+
+async def take(slots: PrefectSlots, limit: Limit, count: int) -> list[Any]:
+    async with asyncio.timeout(20):
+        return await asyncio.gather(*(slots.take(limit) for _ in range(count)))
+
+
+async def test_three_processes_never_hold_more_than_the_limit(limit):
+    shared = await limit(3)
+    processes = [start_holding(shared, 4, 0.2) for _ in range(3)]
+    outputs = [await asyncio.to_thread(process.communicate) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    # A slot is given back after its `-`, so at equal times a `-` comes first.
+    lines = [line.split() for out, _ in outputs for line in out.splitlines()]
+    changes = sorted((float(at), sign == "+") for sign, at in lines)
+    holding = most = 0
+    for _, begins in changes:
+        holding += 1 if begins else -1
+        most = max(most, holding)
+    assert len(changes) == 24
+    assert 2 <= most <= 3
+
+
+async def test_slots_of_a_small_limit_are_taken_one_by_one_and_all_come_back(
+    limit, taken, acquisitions
+):
+    slots, small = PrefectSlots(), await limit(3)
+    held = await take(slots, small, 3)
+    assert acquisitions == [1, 1, 1]
+    assert await taken(small) == 3
+    waiting = asyncio.create_task(slots.take(small))
+    await asyncio.sleep(0)
+    await held[0].give_back()
+    async with asyncio.timeout(10):
+        held[0] = await waiting
+    assert await taken(small) == 3
+    for slot in held:
+        await slot.give_back()
+    await slots.aclose()
+    assert await taken(small) == 0
+
+
+async def test_freed_slots_of_a_block_are_used_before_another_is_taken(limit, taken, acquisitions):
+    slots, large = PrefectSlots(), await limit(100)
+    held = await take(slots, large, 60)
+    assert acquisitions == [25, 25, 10]
+    assert await taken(large) == 60
+    for slot in held[:20]:
+        await slot.give_back()
+    await asyncio.sleep(0)
+    held[:20] = await take(slots, large, 20)
+    assert acquisitions == [25, 25, 10]
+    for slot in held:
+        await slot.give_back()
+    await slots.aclose()
+    assert await taken(large) == 0
+
+
+async def test_rest_of_a_limit_that_is_smaller_than_a_block_is_used(limit, taken):
+    slots, large = PrefectSlots(), await limit(60)
+    held = await take(slots, large, 60)
+    assert await taken(large) == 60
+    more = [asyncio.create_task(slots.take(large)) for _ in range(30)]
+    for slot in held:
+        await slot.give_back()
+    async with asyncio.timeout(20):
+        for slot in await asyncio.gather(*more):
+            await slot.give_back()
+    await slots.aclose()
+    assert await taken(large) == 0
+
+
+async def test_limit_that_nobody_set_up_leaves_it_to_the_process_and_says_so_once(
+    prefect_server, nothing_said, caplog
+):
+    unknown = Limit("videogen-test-unknown", 10, 0.1)
+    with caplog.at_level(logging.WARNING, "prefect_videogen"):
+        for _ in range(2):
+            slots = PrefectSlots()
+            assert await take(slots, unknown, 3) == [None, None, None]
+            await slots.aclose()
+    told = {id(line): line.getMessage() for line in caplog.records}
+    lines = [line for line in told.values() if unknown.name in line]
+    assert len(lines) == 1
+    assert "`prefect-videogen setup`" in lines[0]
+
+
+async def test_waiter_that_is_cancelled_takes_no_slot_with_it(limit, taken):
+    slots, small = PrefectSlots(), await limit(1)
+    (held,) = await take(slots, small, 1)
+    waiting = [asyncio.create_task(slots.take(small)) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    await held.give_back()
+    async with asyncio.timeout(10):
+        second = await waiting[1]
+    assert second is not None
+    await second.give_back()
+    async with asyncio.timeout(10):
+        third = await waiting[2]
+    waiting[0].cancel()
+    await asyncio.gather(waiting[0], return_exceptions=True)
+    await third.give_back()
+    await slots.aclose()
+    assert await taken(small) == 0
+
+
+async def test_slot_rests_before_somebody_else_has_it(limit):
+    slots, small = PrefectSlots(), await limit(1)
+    (held,) = await take(slots, small, 1)
+    began = asyncio.get_running_loop().time()
+    await held.give_back(rest=0.5)
+    (other,) = await take(slots, small, 1)
+    assert asyncio.get_running_loop().time() - began >= 0.5
+    await other.give_back()
+    await slots.aclose()
+
+
+async def test_slot_that_has_to_rest_long_is_left_to_its_lease_when_closing(limit, taken):
+    slots, small = PrefectSlots(), await limit(1)
+    (held,) = await take(slots, small, 1)
+    await held.give_back(rest=30)
+    async with asyncio.timeout(5):
+        await slots.aclose()
+    assert await taken(small) == 1
+
+
+async def test_limit_of_zero_refuses_and_says_how_to_mend_it(limit):
+    slots, closed = PrefectSlots(), await limit(5)
+    async with get_client() as client:
+        await client.update_global_concurrency_limit(
+            closed.name, GlobalConcurrencyLimitUpdate(limit=0)
+        )
+    with pytest.raises(StudioError, match="is 0") as caught:
+        await take(slots, closed, 2)
+    assert "`prefect-videogen setup`" in caught.value.next_step
+    await slots.aclose()
+
+
+async def test_setting_up_again_sets_the_size_and_leaves_what_is_taken(limit, taken):
+    slots, small = PrefectSlots(), await limit(2)
+    await take(slots, small, 2)
+    wider = Limit(small.name, 3, small.retry)
+    await asyncio.gather(*(create_limits([wider]) for _ in range(3)))
+    assert await taken(small) == 2
+    await take(slots, wider, 1)
+    assert await taken(small) == 3
+    await slots.aclose()
+
+
+async def test_slots_that_a_new_server_has_forgotten_are_freed_by_their_holder(limit, taken):
+    """As after a restart: the lease is gone, and what is taken stands in the database."""
+    slots, small = PrefectSlots(), await limit(2)
+    (held,) = await take(slots, small, 1)
+    (lease,) = slots._pools[small.name].leases
+    async with get_client() as client:
+        await client.release_concurrency_slots_with_lease(lease.id)
+        await client.increment_concurrency_slots(names=[small.name], slots=1, mode="concurrency")
+    assert await taken(small) == 1
+    await held.give_back()
+    await slots.aclose()
+    assert await taken(small) == 0
+
+
+async def test_lease_that_ran_out_is_not_given_back_a_second_time(limit, taken):
+    slots, small = PrefectSlots(), await limit(2)
+    (held,) = await take(slots, small, 1)
+    (lease,) = slots._pools[small.name].leases
+    lease.renewed -= LEASE
+    async with get_client() as client:
+        await client.release_concurrency_slots_with_lease(lease.id)
+        await client.increment_concurrency_slots(names=[small.name], slots=1, mode="concurrency")
+    await held.give_back()
+    await slots.aclose()
+    assert await taken(small) == 1

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.media.odd_clips import ODD_CLIPS, write_untagged
+
+import prefect_videogen
+from prefect_videogen.media import (
+    CRF,
+    Segment,
+    VideoWriter,
+    choose_settings,
+    frame_rgb,
+    last_frame,
+    last_frame_png,
+    probe,
+    psnr,
+    stitch,
+)
+
+STILLS = Path(prefect_videogen.__file__).parent / "samples" / "stills"
+HOPS = 5
+EACH = pytest.mark.parametrize("odd", ODD_CLIPS, ids=lambda odd: odd.name.replace(" ", "-"))
+
+
+def upright(picture, turns):
+    return np.rot90(picture, -turns)
+
+
+@EACH
+def test_last_frame_is_the_one_that_was_written_last(
+    odd, tmp_path, make_clip, paint_number, read_number
+):
+    found = last_frame(odd.make(tmp_path, make_clip, paint_number))
+
+    assert found.index == len(odd.numbers) - 1
+    assert read_number(upright(found.rgb, odd.turns)) == odd.numbers[-1]
+    assert found.rgb.shape == odd.last(paint_number).shape
+    assert psnr(found.rgb, odd.last(paint_number)) > 35
+
+
+@EACH
+def test_film_of_two_has_every_frame(odd, tmp_path, make_clip, paint_number, read_number):
+    clip = odd.make(tmp_path, make_clip, paint_number)
+    settings = choose_settings([probe(clip)] * 2)
+
+    film = stitch([Segment(clip), Segment(clip)], tmp_path / "film.mp4", settings=settings)
+
+    each = odd.film_frames or len(odd.numbers)
+    assert film.frames == probe(film.path).frame_count == 2 * each
+    shown = [frame_rgb(film.path, index) for index in (0, each - 1, each, 2 * each - 1)]
+    numbers = [read_number(upright(rgb, odd.turns)) for rgb in shown]
+    assert numbers == [odd.numbers[0], odd.numbers[-1]] * 2
+    assert psnr(shown[-1], odd.last(paint_number)) > 30
+
+
+def photograph(name, width, height):
+    with Image.open(STILLS / f"{name}.jpg") as image:
+        return np.asarray(image.convert("RGB").resize((width, height)))
+
+
+def read(png):
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image)
+
+
+def vendor(path, picture, matrix, crf):
+    """Make a clip of a picture as a model would that changes nothing."""
+    height, width = picture.shape[:2]
+    if matrix:
+        write_untagged(path, picture, 2, matrix=matrix, crf=crf)
+        return
+    with VideoWriter(path, width, height, 24, crf=crf) as writer:
+        for _ in range(2):
+            writer.write_rgb(picture)
+
+
+def areas(picture):
+    """Average areas of eight by eight pixels: colour without detail."""
+    height, width = (side // 8 * 8 for side in picture.shape[:2])
+    blocks = picture[:height, :width].reshape(height // 8, 8, width // 8, 8, 3)
+    return blocks.mean(axis=(1, 3))
+
+
+@pytest.mark.parametrize(
+    ("size", "matrix"),
+    [((480, 272), ""), ((480, 272), "smpte170m"), ((240, 720), "bt709")],
+    ids=["tagged", "untagged", "untagged-high"],
+)
+@pytest.mark.parametrize("name", ["rocket", "coffee"])
+def test_five_hand_overs_keep_the_colours(tmp_path, name, size, matrix):
+    path = tmp_path / "hop.mp4"
+    source = photograph(name, *size)
+    ends = []
+    # Nearly lossless, where each pixel can be asked for, and as a film is encoded.
+    for crf in (4, CRF):
+        picture = source
+        for _ in range(HOPS):
+            vendor(path, picture, matrix, crf)
+            picture = read(last_frame_png(path))
+        ends.append(picture.astype(float) - source)
+
+    pixels, film = ends
+    assert np.abs(pixels).mean() <= 2
+    assert np.abs(pixels.mean(axis=(0, 1))).max() < 0.3
+    assert np.abs(areas(film)).mean() <= 2
+    assert np.abs(film.mean(axis=(0, 1))).max() < 1
