@@ -26,6 +26,13 @@ JOB_FINISHED = "videogen.job.finished"
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two tries to subscribe."""
 
+SETTLING = (1.0, 10.0)
+"""Seconds after connecting when all waiters glance at the records.
+
+A server confirms no subscription, and what it replays may lack the last seconds: it writes events
+down in batches.
+"""
+
 _Name = tuple[str, int]
 
 
@@ -60,27 +67,33 @@ class _Subscription:
             self.task = None
 
     async def _listen(self) -> None:
-        pause, missed = SHORTEST_PAUSE, False
+        pause, warned = SHORTEST_PAUSE, False
         while True:
             try:
-                async with get_events_subscriber(
-                    filter=EventFilter(event=EventNameFilter(name=[JOB_FINISHED])),
-                    reconnection_attempts=0,
-                    reconnect_on_clean_close=False,
-                ) as subscriber:
-                    # A new subscription replays a minute of events, a lost one may have lasted.
-                    if missed:
-                        self._wake_all()
-                    pause = SHORTEST_PAUSE
-                    async for event in subscriber:
-                        self._wake(event)
+                await self._listen_once()
+                pause = SHORTEST_PAUSE
             except Exception as error:  # noqa: BLE001 - whatever it is, the slow poll goes on
-                level = logging.DEBUG if missed else logging.WARNING
+                level = logging.DEBUG if warned else logging.WARNING
                 text = "Prefect sends no events (%s): jobs are found by the slow poll meanwhile"
                 logger.log(level, text, type(error).__name__)
-            missed = True
+                warned = True
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _listen_once(self) -> None:
+        """Listen until the stream ends."""
+        async with get_events_subscriber(
+            filter=EventFilter(event=EventNameFilter(name=[JOB_FINISHED])),
+            reconnection_attempts=0,
+        ) as subscriber:
+            loop = asyncio.get_running_loop()
+            settling = [loop.call_later(seconds, self._wake_all) for seconds in SETTLING]
+            try:
+                async for event in subscriber:
+                    self._wake(event)
+            finally:
+                for handle in settling:
+                    handle.cancel()
 
     def _wake(self, event: Event) -> None:
         key, attempt = event.payload.get("key"), event.payload.get("attempt")

@@ -22,7 +22,7 @@ from prefect_videogen.errors import MediaError
 from prefect_videogen.media import Probe, inspect_still, probe
 from prefect_videogen.media.containers import first_bytes, looks_like
 from prefect_videogen.media.sound import decoded_sound
-from prefect_videogen.pictures import Still, remembered, source_path, still_of, still_record
+from prefect_videogen.pictures import Still, remembered, source_path, still_record
 from prefect_videogen.plan import FootageFacts, FootageKind, Picture, Unreadable
 from prefect_videogen.records import Store
 from prefect_videogen.references import LARGEST_STILL, UNREADABLE, Place, why_unreadable
@@ -119,8 +119,10 @@ async def _read_footage(
         if known is None:
             return _not_there(error)
         logger.warning("%s can't be read any more; its kept copy is used", reference)
-        local = await store.fetch(str(known["path"]))
-        return FootageFile(await asyncio.to_thread(_footage_of, known, local), local)
+        path = str(known["path"])
+        local = await store.fetch(path)
+        footage, _ = await asyncio.to_thread(_inspect, local, reference)
+        return FootageFile(footage.model_copy(update={"path": path}), local)
     try:
         footage, record = await asyncio.to_thread(_inspect, local, reference)
     except MediaError as error:
@@ -147,8 +149,7 @@ def _inspect(local: Path, reference: str) -> tuple[Footage, bytes]:
         raise MediaError(message, next_step=error.next_step) from None
     path = f"footage/{sha256}.{_suffix(reference, VIDEO_SUFFIXES, 'mp4')}"
     footage = Footage(kind="video", path=path, sha256=sha256, size=size, probe=found)
-    record = {"reference": reference, **footage.model_dump(mode="json")}
-    return footage, json.dumps(record).encode()
+    return footage, _record(reference, path, sha256)
 
 
 def _card(local: Path, size: int) -> Still | None:
@@ -161,13 +162,6 @@ def _card(local: Path, size: int) -> Still | None:
         return None
     picture = Picture(info.sha256, info.format, info.width, info.height)
     return Still(picture, f"stills/{info.sha256}.{info.extension}")
-
-
-def _footage_of(record: dict[str, object], local: Path) -> Footage:
-    if "format" in record:
-        still, size = still_of(record), local.stat().st_size
-        return Footage(kind="card", path=still.path, sha256=still.picture.sha256, size=size)
-    return Footage.model_validate(record)
 
 
 async def read_music(
@@ -205,8 +199,7 @@ async def read_music(
     music = Music(path=f"music/{sha256}.{suffix}", sha256=sha256)
     if keep:
         await store.put_file(music.path, local)
-        record = {"reference": reference, **music.model_dump()}
-        await store.create(source, json.dumps(record).encode())
+        await store.create(source, _record(reference, music.path, sha256))
     return music
 
 
@@ -218,6 +211,11 @@ def _why_no_sound(local: Path) -> str:
     except MediaError as error:
         return error.message.removeprefix(str(local)).strip().rstrip(".")
     return ""
+
+
+def _record(reference: str, path: str, sha256: str) -> bytes:
+    """What is remembered of a file."""
+    return json.dumps({"reference": reference, "path": path, "sha256": sha256}).encode()
 
 
 def _not_there(error: Exception) -> Unreadable:

@@ -73,7 +73,7 @@ async def _read_still(
         known = await remembered(store, source)
         if known is not None and "format" in known:
             logger.warning("%s can't be read any more; its kept copy is used", reference)
-            return still_of(known)
+            return _still_of(known)
         return Unreadable(f"can't be read: {why_unreadable(error)}", "check the path or address")
     try:
         info = await asyncio.to_thread(inspect_still, data)
@@ -115,7 +115,7 @@ def still_record(reference: str, still: Still) -> bytes:
     return json.dumps(record).encode()
 
 
-def still_of(record: Mapping[str, object]) -> Still:
+def _still_of(record: Mapping[str, object]) -> Still:
     """The still that is remembered."""
     picture = Picture(
         str(record["sha256"]),

@@ -75,6 +75,22 @@ def test_plan_without_a_studio_says_so_and_shows_the_film(cli, work, board):
     assert files(work) == before
 
 
+def test_own_footage_is_shown_among_the_clips(cli, work):
+    board = work / "own.yaml"
+    board.write_text(
+        "model: vidu-q3\n"
+        "shots:\n"
+        "  - {id: title, video: still.png, seconds: 3}\n"
+        "  - {id: a, prompt: x, first_frame: previous}\n"
+    )
+    ran = cli("plan", board)
+    assert ran.code == 0
+    rows = {line.split()[0]: line.split() for line in ran.out.splitlines() if line.split()}
+    assert rows["title"] == ["title", "card", "3", "s", "at", "once", "own", "footage"]
+    assert rows["a"][-1] != "later"
+    assert "1 of 1 clips to buy" in ran.out
+
+
 def test_plan_as_json_is_nothing_but_json(cli, board):
     ran = cli("plan", board, "--json")
     assert ran.code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,11 @@ def test_every_commented_line_of_the_new_board_would_do(cli, work):
         "\n".join(lines)
         .replace("stills/tram.jpg", "still.png")
         .replace("stills/square.jpg", "still.png")
+        .replace("stills/credits.png", "still.png")
     )
+    with wave.open(str(work / "music.wav"), "wb") as music:
+        music.setparams((1, 2, 8000, 0, "NONE", ""))
+        music.writeframes(bytes(8000))
     (work / "all.yaml").write_text(text)
     ran = cli("plan", "all.yaml")
     assert ran.err == ""

@@ -72,12 +72,16 @@ def digests(stills) -> dict[str, str]:
     return {name: digest(Path(path).read_bytes()) for name, path in stills.items()}
 
 
-@pytest.mark.parametrize("change", [{"take": "2"}, {"prompt": "Something else, part three"}])
-async def test_redoing_shot_three_of_five_buys_three_four_and_five_only(stage, change):
-    title = f"Redo {next(iter(change))}"
-    await film_of(chain(title))
+async def test_new_prompt_in_a_chain_buys_its_shot_and_what_hangs_on_it_only(stage):
+    await film_of(chain("Reworded", NAMES[:3]))
+    await film_of(chain("Reworded", NAMES[:3], two={"prompt": "Something else, part two"}))
+    assert bought(stage, 3) == ["two", "three"]
+
+
+async def test_redoing_shot_three_of_five_buys_three_four_and_five_only(stage):
+    await film_of(chain("Redo"))
     assert bought(stage) == list(NAMES)
-    film = await film_of(chain(title, three=change))
+    film = await film_of(chain("Redo", three={"take": "2"}))
     assert bought(stage, 5) == ["three", "four", "five"]
     assert [clip.how for clip in film.clips] == ["reused", "reused", "bought", "bought", "bought"]
 

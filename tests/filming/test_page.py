@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from tests.filming.manifests import BOUGHT
 
-from prefect_videogen.filming.facts import clock, flag_at, join_words
+from prefect_videogen.filming.facts import clock, join_words
 from prefect_videogen.filming.page import page
 
 JPEG = b"\xff\xd8\xff not looked into"
@@ -197,8 +197,8 @@ def test_a_copied_complete_film_says_so(sample, frames):
 @pytest.mark.parametrize(("why", "transition"), [("cut", "cut"), ("chained", "crossfade")])
 def test_a_picture_that_is_meant_to_change_is_no_jump(sample, why, transition):
     join = sample.manifest.shots[2].join
-    assert flag_at(join) == "jump"
-    assert flag_at(join.model_copy(update={"why": why, "transition": transition})) == ""
+    assert join.flag == "jump"
+    assert join.model_copy(update={"why": why, "transition": transition}).flag == ""
 
 
 def test_a_repeated_frame_is_told(sample):

@@ -78,9 +78,9 @@ async def test_slots_of_a_small_limit_are_taken_one_by_one_and_all_come_back(
     await asyncio.sleep(0)
     await held[0].give_back()
     async with asyncio.timeout(10):
-        held[0] = await waiting
+        held.append(await waiting)
     assert await taken(small) == 3
-    for slot in held:
+    for slot in held[1:]:
         await slot.give_back()
     await slots.aclose()
     assert await taken(small) == 0
@@ -110,8 +110,9 @@ async def test_rest_of_a_limit_that_is_smaller_than_a_block_is_used(limit, taken
     for slot in held:
         await slot.give_back()
     async with asyncio.timeout(20):
-        for slot in await asyncio.gather(*more):
-            await slot.give_back()
+        others: list[Any] = await asyncio.gather(*more)
+    for slot in others:
+        await slot.give_back()
     await slots.aclose()
     assert await taken(large) == 0
 
@@ -146,6 +147,7 @@ async def test_waiter_that_is_cancelled_takes_no_slot_with_it(limit, taken):
         third = await waiting[2]
     waiting[0].cancel()
     await asyncio.gather(waiting[0], return_exceptions=True)
+    assert third is not None
     await third.give_back()
     await slots.aclose()
     assert await taken(small) == 0

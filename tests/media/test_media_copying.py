@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -14,7 +15,7 @@ from prefect_videogen.errors import MediaError
 from prefect_videogen.media import FilmSettings, Segment, frame_rgb, probe
 from prefect_videogen.media.copying import CopyWriter, Ticks, why_not_copied
 from prefect_videogen.media.layout import Card
-from prefect_videogen.media.stored import read_stored
+from prefect_videogen.media.stored import fault_of, read_stored
 
 SIZE = (128, 72)
 FRAMES = 48
@@ -349,3 +350,70 @@ def test_other_codec_is_named(tmp_path):
         container.mux(track.encode(None))
 
     assert why(path) == "shot odd is mpeg4, and only h264 is copied"
+
+
+def test_clip_with_another_profile_is_named(tmp_path, clips):
+    baseline = tmp_path / "odd.mp4"
+    with av.open(str(baseline), "w") as container:
+        track = container.add_stream("libx264", rate=24, options={"profile": "baseline"})
+        track.width, track.height, track.pix_fmt = 128, 72, "yuv420p"
+        context = track.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
+        for _ in range(3):
+            picture = av.VideoFrame.from_ndarray(np.zeros((72, 128, 3), np.uint8), "rgb24")
+            container.mux(track.encode(picture))
+        container.mux(track.encode(None))
+
+    assert why(clips[0], baseline).startswith("shot odd is H.264 Baseline level")
+
+
+def test_clip_that_needs_more_frames_held_back_than_the_first_is_named(tmp_path, clips):
+    # The same frames declared without a delay, as a clip whose frames need none would be.
+    first = remuxed(clips[0], tmp_path / "first.mp4", lambda index, _: index > 0)
+    with av.open(str(clips[0])) as old, av.open(str(first), "w") as new:
+        track = new.add_stream_from_template(old.streams.video[0])
+        packet = next(old.demux(video=0))
+        packet.stream, packet.dts = track, packet.pts
+        new.mux([packet])
+
+    assert why(clips[0], first) == ""
+    assert why(first, clips[1]) == "shot 100 holds 2 frames back, shot first 0"
+
+
+def test_sound_lies_beside_the_picture_of_a_long_clip(tmp_path):
+    clip = write(tmp_path / "long.mp4", frames=24 * 15)
+    with CopyWriter(tmp_path / "film.mp4", 24, sound=True) as writer:
+        writer.copy(clip, 0)
+        writer.write_sound(np.zeros((2, 48_000 * 15), np.float32))
+
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        apart = [
+            float(packet.dts * packet.time_base)
+            for packet in sorted(container.demux(), key=lambda packet: packet.pos or 0)
+            if packet.dts is not None
+        ]
+
+    assert all(abs(after - before) < 1 for before, after in pairwise(apart))
+
+
+def test_sound_before_the_first_picture_is_refused(tmp_path):
+    with (
+        pytest.raises(MediaError, match="copied pictures come before their sound"),
+        CopyWriter(tmp_path / "film.mp4", 24, sound=True) as writer,
+    ):
+        writer.write_sound(np.zeros((2, 10), np.float32))
+
+
+def test_parameter_sets_that_change_midway_are_a_fault(clips):
+    with av.open(str(clips[0])) as container:
+        track = container.streams.video[0]
+        packet = next(container.demux(track))
+        sets = track.codec_context.extradata or b""
+    size = int.from_bytes(sets[6:8], "big")
+    known, other = sets[8 : 8 + size], sets[8 : 7 + size] + b"\x00"
+
+    def with_sets(unit):
+        return av.Packet(len(unit).to_bytes(4, "big") + unit + bytes(packet))
+
+    assert fault_of(with_sets(known), sets, is_first=True) == ""
+    assert fault_of(with_sets(other), sets, is_first=True) == "changes its parameter sets midway"

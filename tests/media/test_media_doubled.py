@@ -37,6 +37,10 @@ def brighter(picture):
     return np.clip(picture.astype(int) + 2, 0, 255).astype(np.uint8)
 
 
+def much_brighter(picture):
+    return np.clip(picture.astype(int) + 12, 0, 255).astype(np.uint8)
+
+
 def soft_and_brighter(picture):
     return brighter(soft(picture))
 
@@ -52,7 +56,9 @@ def write(path, places, render=plain):
     return path
 
 
-@pytest.mark.parametrize("render", [plain, soft, brighter, soft_and_brighter, contrasty])
+@pytest.mark.parametrize(
+    "render", [plain, soft, brighter, much_brighter, soft_and_brighter, contrasty]
+)
 @pytest.mark.parametrize("motion", [1, 2, 3])
 @pytest.mark.parametrize("doubled", [0, 1, 2, 3])
 def test_moving_clip_tells_how_many_frames_are_doubled(tmp_path, doubled, motion, render):
@@ -88,16 +94,28 @@ def test_still_clip_has_the_usual_one(tmp_path, render):
     assert doubled_frames(WORLD[:, 40:296], write(tmp_path / "c.mp4", [40] * 8, render)).count == 1
 
 
-def test_grainy_still_clip_has_the_usual_one(tmp_path):
+def grainy():
     chance = np.random.default_rng(5)
 
-    def grainy(picture):
-        grain = chance.normal(0, 3, picture.shape)
+    def render(picture):
+        grain = chance.normal(0, 7, picture.shape)
         return np.clip(picture + grain, 0, 255).astype(np.uint8)
 
-    clip = write(tmp_path / "b.mp4", [40] * 8, grainy)
+    return render
+
+
+def test_grainy_still_clip_has_the_usual_one(tmp_path):
+    clip = write(tmp_path / "b.mp4", [40] * 8, grainy())
 
     assert doubled_frames(WORLD[:, 40:296], clip).count == 1
+
+
+@pytest.mark.parametrize("doubled", [0, 1, 2, 3])
+def test_grainy_clip_tells_its_doubled_frames(tmp_path, doubled):
+    places = [40] * doubled + [40 + 2 * n for n in range(1, 9)]
+    clip = write(tmp_path / "b.mp4", places, grainy())
+
+    assert doubled_frames(WORLD[:, 40:296], clip).count == doubled
 
 
 def test_motion_that_starts_slowly_has_the_usual_one(tmp_path):
@@ -138,6 +156,8 @@ def test_file_without_a_frame_is_refused(tmp_path):
         ((0.24, 0.67, 1.18, 1.70), (0.45, 0.5, 0.5), 0.0, 1),
         ((0.28, 0.39, 0.53, 0.68), (0.2, 0.2, 0.2), 0.1, 1),
         ((0.01, 0.01, 0.01, 0.01), (0.01, 0.0, 0.0), 0.0, 1),
+        # The same way, but not far.
+        ((0.1, 0.6, 1.1, 1.6), (0.5, 0.5, 0.5), 0.9, 1),
         # A whole step away at once: the direction decides.
         ((0.5, 1.0, 1.5, 2.0), (0.5, 0.5, 0.5), 0.9, 0),
         ((0.5, 1.0, 1.5, 2.0), (0.5, 0.5, 0.5), 0.1, 1),

@@ -59,6 +59,14 @@ def test_far_frames_are_reached_by_a_jump(make_clip, monkeypatch):
     assert jumps == [keys[0], keys[-1]]
 
 
+def test_a_jump_that_goes_too_far_is_an_error_and_not_another_picture(make_clip, monkeypatch):
+    film = make_clip("film.mp4", 300)
+    jump = _Reader._jump
+    monkeypatch.setattr(_Reader, "_jump", lambda self, stamp: jump(self, self._keys[-1]))
+    with pytest.raises(MediaError, match="does not decode"):
+        frames_at(film, [100])
+
+
 def test_every_frame_of_a_film_is_found_with_and_without_jumps(make_clip, read_number):
     film = make_clip("film.mp4", 300)
     alone = [read_number(frames_at(film, [index])[index]) for index in (0, 1, 249, 250, 251, 299)]

@@ -157,8 +157,8 @@ def row(frames, why="chained", transition="cut", **more):
 
 
 def seam(shown, size=(54, 96)):
-    picture = np.full((*size, 3), 90, np.uint8)
-    return SeamFrames(12, (picture,) * 3, (picture,) * 3, shown, differing(3.0))
+    before, after = (np.full((*size, 3), grey, np.uint8) for grey in (90, 140))
+    return SeamFrames(12, (before,) * 3, (after,) * 3, shown, differing(3.0))
 
 
 def colours_of(png):
@@ -181,6 +181,18 @@ def test_sheet_marks_what_is_wrong():
     assert flawed >= {ORANGE, BLUE}
 
 
+def test_cut_is_a_line_between_its_frames():
+    with Image.open(io.BytesIO(seam_sheet([row(seam(differing(20.0)))], "A film"))) as image:
+        pixels = np.asarray(image).astype(int)
+
+    def columns(colour, least):
+        return np.flatnonzero((pixels == colour).all(axis=2).sum(axis=0) >= least)
+
+    line, before, after = columns(ORANGE, 60), columns((90,) * 3, 54), columns((140,) * 3, 54)
+    assert len(before) == len(after) == 3 * 96
+    assert before.max() < line.min() <= line.max() < after.min()
+
+
 @pytest.mark.parametrize(("why", "transition"), [("cut", "cut"), ("chained", "crossfade")])
 def test_joins_that_are_meant_to_show_are_not_marked(why, transition):
     rows = [row(seam(differing(luma)), why, transition) for luma in (20.0, 0.1)]
@@ -197,7 +209,7 @@ def test_sheet_has_a_row_for_each_join_and_the_frames_on_it():
     colours, (wide, high) = colours_of(seam_sheet([one], "A film"))
     _, (same, higher) = colours_of(seam_sheet([one, drifted, long], "A film " * 60))
 
-    assert (90, 90, 90) in colours
+    assert {(90, 90, 90), (140, 140, 140)} <= colours
     assert same == wide
     assert (higher - high) % 2 == 0
     assert higher > high

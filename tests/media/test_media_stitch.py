@@ -316,13 +316,14 @@ def test_memory_does_not_grow_with_the_film(tmp_path, make_clip):
     clip = make_clip("a.mp4", 24, sound=clicking(1, 0.5))
     peaks = []
     segments = [Segment(clip, transition="crossfade", transition_seconds=0.1)]
-    for clips in (2, 12):
+    # Both films are longer than what may wait to be written.
+    for clips in (6, 30):
         tracemalloc.start()
         stitch(segments * clips, tmp_path / "film.mp4", settings=FILM)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
 
-    assert peaks[1] < peaks[0] * 1.5 + 200_000
+    assert peaks[1] < peaks[0] * 1.2 + 200_000
 
 
 @pytest.mark.parametrize(("start", "stop"), [(5, None), (-1, None), (0, 6), (2, 2), (3, 1)])

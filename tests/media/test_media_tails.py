@@ -7,7 +7,7 @@ from PIL import Image
 
 from prefect_videogen.errors import MediaError
 from prefect_videogen.media import VideoWriter
-from prefect_videogen.media.tails import FrameFacts, TailFacts, tail_in, tail_of
+from prefect_videogen.media.tails import FrameFacts, TailFacts, frames_of, tail_in, tail_of
 
 WIDTH, HEIGHT = 192, 108
 BLACK = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
@@ -114,6 +114,33 @@ def test_night_is_no_black_end(tmp_path):
     assert tail_of(write(tmp_path / "a.mp4", pictures)) == TailFacts(0, 0, 35)
 
 
+def test_dark_scene_at_the_end_is_no_black_end(tmp_path):
+    pictures = moving(30) + [(picture * 0.2).astype(np.uint8) for picture in moving(8)]
+
+    assert tail_of(write(tmp_path / "a.mp4", pictures)) == TailFacts(0, 0, 37)
+
+
+@pytest.mark.parametrize("end", ["black", "frozen"])
+def test_two_frames_are_no_tail(tmp_path, end):
+    pictures = moving(30)
+    pictures += [BLACK] * 2 if end == "black" else pictures[-1:] * 2
+
+    assert tail_of(write(tmp_path / "a.mp4", pictures)) == TailFacts(0, 0, 31)
+
+
+def test_something_small_that_stops_is_a_frozen_end(tmp_path):
+    def walker(at):
+        picture = WORLD[:, :WIDTH].copy()
+        picture[40:52, 20 + at : 32 + at] = (230, 40, 40)
+        return picture
+
+    pictures = [walker(2 * n) for n in range(30)]
+
+    found = tail_of(write(tmp_path / "a.mp4", pictures + pictures[-1:] * 10))
+
+    assert found == TailFacts(black=0, frozen=10, steady=29)
+
+
 @pytest.mark.parametrize("end", ["black", "frozen"])
 def test_tail_of_half_a_clip_is_meant(tmp_path, end):
     pictures = moving(12)
@@ -135,32 +162,38 @@ def test_shortest_clips_have_no_tail(tmp_path, frames):
     assert tail_of(path) == TailFacts(0, 0, frames - 1)
 
 
-@pytest.mark.parametrize(
-    ("codec", "form"), [("libx264", "yuv420p10le"), ("libx264", "yuvj420p"), ("mjpeg", "yuvj444p")]
-)
-def test_other_pixel_formats_are_read_alike(tmp_path, codec, form):
-    path = tmp_path / "a.mkv"
+def write_as(path, codec, form, pictures):
     with av.open(str(path), "w") as container:
         track = container.add_stream(codec, rate=24)
         track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, form
-        for picture in moving(24) + [BLACK] * 5:
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            container.mux(track.encode(frame))
-        container.mux(track.encode(None))
-
-    assert tail_of(path) == TailFacts(black=5, frozen=0, steady=23)
-
-
-def test_lossless_rgb_is_read_too(tmp_path):
-    path = tmp_path / "a.mkv"
-    with av.open(str(path), "w") as container:
-        track = container.add_stream("ffv1", rate=24)
-        track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "bgr0"
-        for picture in moving(24) + [BLACK] * 5:
+        for picture in pictures:
             container.mux(track.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(track.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("codec", "form", "file"),
+    [
+        ("libx264", "yuv420p10le", "a.mkv"),
+        ("libx264", "yuvj420p", "a.mkv"),
+        ("mjpeg", "yuvj444p", "a.mkv"),
+        ("ffv1", "bgr0", "a.mkv"),
+        ("rawvideo", "yuyv422", "a.avi"),
+    ],
+)
+def test_other_pixel_formats_are_read_alike(tmp_path, codec, form, file):
+    path = write_as(tmp_path / file, codec, form, moving(24) + [BLACK] * 5)
 
     assert tail_of(path) == TailFacts(black=5, frozen=0, steady=23)
+
+
+def test_dark_grey_in_full_range_is_not_black(tmp_path):
+    grey = np.full((HEIGHT, WIDTH, 3), 20, np.uint8)
+    path = write_as(tmp_path / "a.mkv", "mjpeg", "yuvj444p", moving(24) + [grey] * 2)
+
+    assert tail_of(path) == TailFacts(0, 0, 25)
+    assert [round(frame.mean) for frame in frames_of(path)][-2:] == [20, 20]
 
 
 def test_one_louder_frame_amid_motion_does_not_begin_a_freeze():
@@ -171,6 +204,12 @@ def test_one_louder_frame_amid_motion_does_not_begin_a_freeze():
     assert tail_in([loud] * 20 + [calm] * 4 + [refreshed] + [calm] * 4).frozen == 9
     assert tail_in([loud] * 20 + [calm] * 4 + [loud] + [calm] * 4).frozen == 4
     assert tail_in([loud] * 20 + [calm] * 4 + [refreshed]).frozen == 0
+
+
+def test_still_clip_whose_noise_dies_down_is_not_frozen():
+    noisy, calm = (FrameFacts(mean=100, brightest=200, change=change) for change in (0.2, 0.0))
+
+    assert tail_in([noisy] * 20 + [calm] * 15) == TailFacts(0, 0, 34)
 
 
 def test_no_video_is_refused(tmp_path):

@@ -400,3 +400,100 @@ VALUES = st.recursive(
 @given(st.dictionaries(NAMES, VALUES, max_size=6), st.lists(VALUES, max_size=3))
 def test_any_board_of_known_names_is_read_with_its_faults(board, shots):
     read_or_refuse(json.dumps({**board, "shots": shots}))
+
+
+FILM_FIELDS = """
+shots:
+  - {id: a, video: own.mp4, trim: [0.5, 4], hand_over: steady}
+  - {id: b, prompt: x, transition: dip, crossfade_seconds: 1.5}
+film:
+  transition: crossfade
+  crossfade_seconds: 0.4
+  music: song.mp3
+  loudness: -16
+  on_missing: slate
+  encode: always
+  variants: ['9:16', '1:1', '9:16']
+  match_colour: 0.5
+"""
+
+
+def test_fields_of_the_film_and_of_own_footage_are_read():
+    board = read_storyboard(FILM_FIELDS).board
+    one, two = board.shots
+    assert (one.video, one.trim, one.hand_over) == ("own.mp4", [0.5, 4], "steady")
+    assert (two.transition, two.crossfade_seconds) == ("dip", 1.5)
+    film = board.film
+    assert (film.transition, film.crossfade_seconds, film.music) == ("crossfade", 0.4, "song.mp3")
+    assert (film.loudness, film.on_missing, film.encode) == (-16, "slate", "always")
+    assert (film.variants, film.match_colour) == (["9:16", "1:1"], 0.5)
+
+
+def test_trim_of_nothing_is_no_trim():
+    assert read_storyboard("shots: [{video: v, trim: [0, 0]}]").board.shots[0].trim == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            "film: {captions: on}",
+            (
+                "storyboard (line 1): film.captions = on: is not a known field; captions are "
+                "reserved for a later version; leave it out"
+            ),
+        ),
+        (
+            "music: song.mp3",
+            (
+                "storyboard (line 1): music = song.mp3: is not a known field; it belongs under "
+                "`film` at the top of the storyboard"
+            ),
+        ),
+        (
+            "shots: [{id: a, loudness: -16}]",
+            (
+                "shot a (line 1): loudness = -16: is not a known field; it belongs under `film` at "
+                "the top of the storyboard"
+            ),
+        ),
+        (
+            "shots: [{id: a, footage: v.mp4}]",
+            ("shot a (line 1): footage = v.mp4: is not a known field; `footage` is `video` here"),
+        ),
+        (
+            "shots: [{id: a, trim: [4, 2]}]",
+            (
+                "shot a (line 1): trim: is not usable; end it after its beginning, or at 0 for the "
+                "clip's end"
+            ),
+        ),
+        (
+            "shots: [{id: a, trim: [2]}]",
+            (
+                "shot a (line 1): trim: is not usable; write [from, to] in seconds, for example "
+                "[0.5, 4]"
+            ),
+        ),
+        (
+            "shots: [{id: a, transition: wipe}]",
+            (
+                "shot a (line 1): transition = wipe: is not a choice here; use cut, crossfade or "
+                "dip"
+            ),
+        ),
+        (
+            "film: {variants: [wide]}",
+            (
+                "storyboard (line 1): film.variants: is not usable; wide is no shape, write "
+                "width:height, for example 9:16"
+            ),
+        ),
+        (
+            "film: {loudness: 3}",
+            ("storyboard (line 1): film.loudness = 3: is not usable; use a value of at most 0"),
+        ),
+    ],
+)
+def test_fields_of_the_film_that_are_wrong_say_what_would_do(text, fault):
+    assert str(fault_in(text)) == fault

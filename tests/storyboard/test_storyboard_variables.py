@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from prefect_videogen.storyboard import Shot, Storyboard, fill_variables
+from prefect_videogen.storyboard import FilmOptions, Shot, Storyboard, fill_variables
 
 SCHEDULED = datetime(2026, 1, 5, 3, 30, tzinfo=UTC)
 
@@ -138,3 +138,21 @@ def test_default_that_stands_nowhere_is_none():
 
 def test_numbers_become_text():
     assert Storyboard(variables={"n": 5, "x": 1.5}).variables == {"n": "5", "x": "1.5"}  # type: ignore[dict-item]
+
+
+def test_footage_and_music_are_filled_in():
+    board = Storyboard(
+        shots=[Shot(video="{city}.mp4")],
+        film=FilmOptions(music="{city}.mp3", loudness=-16),
+        variables={"city": "Oslo"},
+    )
+    made, faults = fill_variables(board, {"city": "Bergen"}, SCHEDULED)
+    assert faults == []
+    assert made.shots[0].video == "Bergen.mp4"
+    assert (made.film.music, made.film.loudness) == ("Bergen.mp3", -16)
+
+
+def test_unknown_name_in_the_music_is_a_fault():
+    board = Storyboard(shots=[Shot(prompt="x")], film=FilmOptions(music="{town}.mp3"))
+    (fault,) = fill_variables(board, {}, SCHEDULED)[1]
+    assert (fault.shot, fault.field, fault.value) == ("", "film.music", "{town}")

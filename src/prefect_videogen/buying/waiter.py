@@ -166,6 +166,7 @@ async def _wait(studio: OpenStudio, job: Job, attempt: Attempt) -> Attempt:
         if not over:
             status = await _poll(studio, job, attempt, reports if announced else None)
     if status is None:
+        studio.count_request(job.key)  # whoever wrote it down has asked in this slot's place
         return await _recorded_end(studio, job)
     return await _write_down(studio, job, status)
 

@@ -23,7 +23,6 @@ from prefect_videogen.filming.manifest import (
     PictureEntry,
     ShotEntry,
 )
-from prefect_videogen.media.seams import Flag, flag_of
 
 _MINUTE = 60
 _SETTLED = 99.0
@@ -284,21 +283,8 @@ def join_words(join: JoinEntry, fps: Fraction) -> JoinWords:
         kind=words,
         doubled=f"{count(join.doubled, 'doubled frame')} left out" if join.doubled else "",
         numbers=_compared(join.shown, join.step),
-        warning=warnings[flag_at(join)],
+        warning=warnings[join.flag],
     )
-
-
-def flag_at(join: JoinEntry) -> Flag:
-    """Say what is wrong with a join that ought to be seamless.
-
-    Args:
-        join: The join.
-
-    Returns:
-        `jump` or `repeat`; empty if nothing is, and where the picture is meant to change.
-    """
-    seamless = join.why in {"chained", "shared still"} and join.transition == "cut"
-    return flag_of(join.shown, join.step) if seamless and join.shown else ""
 
 
 def _compared(shown: Difference | None, step: Difference | None) -> str:

@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 import opentimelineio as otio
 
-from prefect_videogen.filming.facts import flag_at
 from prefect_videogen.filming.manifest import Manifest, ShotEntry
 
 STORE = "../../.."
@@ -152,7 +151,7 @@ def _markers(piece: _Piece, start: Any) -> Iterator[otio.schema.Marker]:
         plural = "frame" if join.doubled == 1 else "frames"
         text = f"{join.doubled} doubled {plural} left out"
         yield otio.schema.Marker(text, where, colours.GREEN, _named({"doubled": join.doubled}))
-    flag = flag_at(join)
+    flag = join.flag
     if flag:
         numbers = {"flag": flag, "shown": join.shown, "step": join.step}
         text = "The picture jumps" if flag == "jump" else "A frame repeats"

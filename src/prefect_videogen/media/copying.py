@@ -15,8 +15,10 @@ The mean rate in the file's header counts the repeated frames, so it is a little
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import repeat
 from pathlib import Path
 
 from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
@@ -25,7 +27,7 @@ from av.video.stream import VideoStream
 from prefect_videogen.errors import MediaError
 from prefect_videogen.media import colour
 from prefect_videogen.media.containers import open_media, picture_stream
-from prefect_videogen.media.encode import FilmFile
+from prefect_videogen.media.encode import MUXER, FilmFile
 from prefect_videogen.media.layout import Card, Segment
 from prefect_videogen.media.probe import Probe
 from prefect_videogen.media.settings import FilmSettings
@@ -34,14 +36,17 @@ from prefect_videogen.media.stored import Stored, ranked_packets, read_stored
 MOST_DOUBLED = 3
 _TICKS_A_SECOND = 10_000
 
+# Opening a clip takes most of the time, and FFmpeg does that without the interpreter's lock.
+_READERS = 2
+
 
 @dataclass(frozen=True)
 class _Clip:
-    """A clip that can be copied by itself; the first is what the others are held against."""
+    """A clip of the film's format; the first is what the others are held against."""
 
     name: str
+    probe: Probe
     stored: Stored
-    tags: tuple[str, ...]
 
 
 def why_not_copied(
@@ -61,25 +66,33 @@ def why_not_copied(
     Raises:
         MediaError: A clip can't be read.
     """
-    first: _Clip | None = None
+    segments: list[Segment] = []
     for part in parts:
-        name = _name(part)
         if isinstance(part, Card):
-            return f"{name} is a card, which has to be drawn"
-        probe = probes[part.path]
-        why = (
-            _why_new_pixels(part, name, is_first=first is None)
-            or _why_frames_left_out(part, probe, name, is_first=first is None)
-            or _why_other_format(probe, settings, name)
-        )
+            return f"{_name(part)} is a card, which has to be drawn"
+        why = _why_by_description(part, probes[part.path], settings, is_first=not segments)
         if why:
             return why
-        clip = _Clip(name, read_stored(part.path, probe.rate), _tags(probe))
-        why = _why_not_alone(clip, probe) or (_why_not_after(clip, first) if first else "")
-        if why:
-            return why
-        first = first or clip
-    return ""
+        segments.append(part)
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="read") as pool:
+        found = pool.map(read_stored, (part.path for part in segments), repeat(settings.fps))
+        clips = [
+            _Clip(_name(part), probes[part.path], stored)
+            for part, stored in zip(segments, found, strict=True)
+        ]
+    whys = (_why_not_alone(clip) or _why_not_after(clip, clips[0]) for clip in clips)
+    return next((why for why in whys if why), "")
+
+
+def _why_by_description(
+    segment: Segment, probe: Probe, settings: FilmSettings, *, is_first: bool
+) -> str:
+    name = _name(segment)
+    return (
+        _why_new_pixels(segment, name, is_first=is_first)
+        or _why_frames_left_out(segment, probe, name, is_first=is_first)
+        or _why_other_format(probe, settings, name)
+    )
 
 
 def _why_new_pixels(segment: Segment, name: str, *, is_first: bool) -> str:
@@ -123,14 +136,14 @@ def _is_bt709(probe: Probe) -> bool:
     )
 
 
-def _why_not_alone(clip: _Clip, probe: Probe) -> str:
+def _why_not_alone(clip: _Clip) -> str:
     stored = clip.stored
     if stored.pixel_aspect not in {None, 0, 1}:
         return f"{clip.name} has pixels of {stored.pixel_aspect}, the film square ones"
     if stored.fault:
         return f"{clip.name} {stored.fault}"
-    if len(stored.order) != probe.frame_count:
-        return f"{clip.name} stores {len(stored.order)} frames and shows {probe.frame_count}"
+    if len(stored.order) != clip.probe.frame_count:
+        return f"{clip.name} stores {len(stored.order)} frames and shows {clip.probe.frame_count}"
     return ""
 
 
@@ -140,8 +153,9 @@ def _why_not_after(clip: _Clip, first: _Clip) -> str:
         return f"{clip.name} is {stored.kind}, {first.name} {begun.kind}"
     if stored.extradata != begun.extradata:
         return f"{clip.name} and {first.name} have other parameter sets, both {begun.kind}"
-    if clip.tags != first.tags:
-        return f"{clip.name} is {_colours(clip.tags)}, {first.name} {_colours(first.tags)}"
+    tags, begun_tags = _tags(clip.probe), _tags(first.probe)
+    if tags != begun_tags:
+        return f"{clip.name} is {_colours(tags)}, {first.name} {_colours(begun_tags)}"
     if stored.delay > begun.delay:
         return f"{clip.name} holds {stored.delay} frames back, {first.name} {begun.delay}"
     return ""
@@ -213,6 +227,10 @@ class CopyWriter(FilmFile):
         fps: Frames a second, the clips' own.
         sound: Whether the film has a sound track, added after the first picture.
     """
+
+    # The tracks come a clip at a time; without this, those of clips over 10 s would not lie side
+    # by side in the file. A clip's packets wait in memory for its sound.
+    _muxer = {**MUXER, "max_interleave_delta": "0"}  # noqa: RUF012 - typed in the base class
 
     def __init__(self, path: Path, fps: Fraction | int, *, sound: bool = False) -> None:
         super().__init__(path, fps, sound=sound)

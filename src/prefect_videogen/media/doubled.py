@@ -110,7 +110,7 @@ def count_doubled(differences: Sequence[float], steps: Sequence[float], way: flo
     if near[0] and repeats[0]:
         pause = near.index(False) if False in near else len(near)
         motion_follows = all(repeats[:pause]) and not any(repeats[pause:])
-        return pause + 1 if motion_follows and pause < len(near) else _USUAL
+        return pause + 1 if motion_follows else _USUAL
     return 0 if differences[0] >= _WHOLE_STEP * step and way >= _SAME_WAY else _USUAL
 
 

@@ -8,11 +8,11 @@ and pictures that are encoded already to `copying`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, ClassVar, Literal, Self, cast, get_args
 from uuid import uuid4
 
 import av
@@ -51,8 +51,7 @@ ENCODER_THREADS = 4
 SOUND_RATE = 48_000
 SOUND_BIT_RATE = 192_000
 # Bit-exact muxing leaves out the library's version; no creation time is ever written.
-# The two tracks may come in turns of any length and still lie side by side in the file.
-_MUXER = {"movflags": "+faststart", "fflags": "+bitexact", "max_interleave_delta": "0"}
+MUXER = {"movflags": "+faststart", "fflags": "+bitexact"}
 _BLOCK = 1024
 _WORST_CRF = 51
 
@@ -74,6 +73,8 @@ class FilmFile(ABC):
         fps: Frames a second, constant.
         sound: Whether the film has a sound track.
     """
+
+    _muxer: ClassVar[Mapping[str, str]] = MUXER
 
     def __init__(self, path: Path, fps: Fraction | int, *, sound: bool = False) -> None:
         self.path = path
@@ -98,7 +99,7 @@ class FilmFile(ABC):
             ) from error
         try:
             self._container: OutputContainer = av.open(
-                str(self._part), mode="w", format="mp4", options=dict(_MUXER)
+                str(self._part), mode="w", format="mp4", options=dict(self._muxer)
             )
             self._begin()
         except FFmpegError as error:

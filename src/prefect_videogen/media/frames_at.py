@@ -142,10 +142,6 @@ class _Reader:
             self._jump(key)
         frame = self._forward(stamp)
         if frame is None:
-            # The demuxer may land behind a jump's target; the whole way round is always right.
-            self._jump(self._keys[0] if self._keys else stamp)
-            frame = self._forward(stamp)
-        if frame is None:
             raise MediaError(
                 f"{film} has a frame at tick {stamp} that does not decode.",
                 next_step="The file is damaged; make or fetch it again.",

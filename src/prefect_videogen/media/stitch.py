@@ -9,10 +9,12 @@ and what joins mean, to the caller.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import repeat
 from pathlib import Path
 from typing import Literal
 
@@ -30,8 +32,13 @@ from prefect_videogen.media.settings import FilmSettings
 from prefect_videogen.media.sound import Stretch, film_sound
 from prefect_videogen.media.timing import sample_at
 
-# Enough to bridge the time in which a clip is opened; at 1080p a frame is 3 MB.
+# Enough to bridge the time in which a clip is opened. A frame of 1080p is 3 MB, a block of sound
+# a tenth of a second or 38 kB.
 FRAMES_AHEAD = 8
+BLOCKS_AHEAD = 10
+
+# Clips looked into at a time: opening one leaves a second core idle.
+_LOADERS = 2
 
 
 class Join(BaseModel):
@@ -168,7 +175,8 @@ def stitch(
 
 
 def _plan(segments: Sequence[Segment | Card], settings: FilmSettings, music: Path | None) -> _Plan:
-    reels = tuple(load(segment, settings.fps) for segment in segments)
+    with ThreadPoolExecutor(_LOADERS, thread_name_prefix="load") as pool:
+        reels = tuple(pool.map(load, segments, repeat(settings.fps)))
     places = lay_out(segments, [reel.frames for reel in reels], settings.fps)
     return _Plan(settings, reels, places, music)
 
@@ -190,7 +198,9 @@ def _sound(plan: _Plan, folder: Path) -> Iterator[tuple[Iterator[Sound], SoundRe
     stretches = _stretches(plan) if plan.clips_sound else []
     loudness = plan.settings.loudness
     with ExitStack() as stack:
-        blocks = stack.enter_context(closing(_closable(film_sound(stretches, plan.samples))))
+        blocks = stack.enter_context(
+            closing(ahead(film_sound(stretches, plan.samples), BLOCKS_AHEAD))
+        )
         levels = None
         if plan.music is not None or loudness is not None:
             finished, levels = finish_sound(
@@ -201,7 +211,7 @@ def _sound(plan: _Plan, folder: Path) -> Iterator[tuple[Iterator[Sound], SoundRe
                 clips_sound=plan.clips_sound,
                 folder=Path(stack.enter_context(_spool(folder))),
             )
-            blocks = stack.enter_context(closing(_closable(finished)))
+            blocks = stack.enter_context(closing(finished))
         yield blocks, levels
 
 
@@ -214,11 +224,6 @@ def _spool(folder: Path) -> tempfile.TemporaryDirectory[str]:
             f"{folder} can't be written to: {error.strerror}.",
             next_step="Check that the folder exists, is writable and has room.",
         ) from error
-
-
-def _closable(blocks: Iterator[Sound]) -> Generator[Sound]:
-    """Pass sound on, so that closing this closes the files it comes from."""
-    yield from blocks
 
 
 def _stretches(plan: _Plan) -> list[Stretch]:

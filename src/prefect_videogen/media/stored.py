@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from av.container import InputContainer
 from av.packet import Packet
@@ -74,7 +75,7 @@ def read_stored(path: Path, rate: Fraction) -> Stored:
         mp4 = len(extradata) > _AVCC_HEAD and extradata[0] == _AVCC
         fault = "" if mp4 else "is not stored as in an MP4"
         for packet, rank in ranked_packets(container, track, rate):
-            fault = fault or _fault(packet, extradata, is_first=not order)
+            fault = fault or fault_of(packet, extradata, is_first=not order)
             if not order:
                 declared = _declared_delay(packet, rate)
             order.append(rank)
@@ -118,7 +119,17 @@ def _declared_delay(packet: Packet[VideoStream], rate: Fraction) -> int:
     return nearest((packet.pts - packet.dts) * packet.time_base * rate)
 
 
-def _fault(packet: Packet[VideoStream], extradata: bytes, *, is_first: bool) -> str:
+def fault_of(packet: Packet[Any], extradata: bytes, *, is_first: bool) -> str:
+    """Say what keeps a packet from standing in a film after other clips.
+
+    Args:
+        packet: A packet of H.264 as in an MP4.
+        extradata: Its clip's parameter sets.
+        is_first: Whether the clip begins with it.
+
+    Returns:
+        See `Stored.fault`.
+    """
     if packet.is_discard:
         return "stores frames that are not shown"
     if not is_first and not packet.is_keyframe:
@@ -130,7 +141,7 @@ def _fault(packet: Packet[VideoStream], extradata: bytes, *, is_first: bool) -> 
     return "" if all(unit in extradata for unit in sets) else "changes its parameter sets midway"
 
 
-def _units(packet: Packet[VideoStream], extradata: bytes) -> Iterator[bytes]:
+def _units(packet: Packet[Any], extradata: bytes) -> Iterator[bytes]:
     """Split an MP4's packet; the avcC box says how wide the lengths in it are."""
     data, width, at = bytes(packet), (extradata[4] & 3) + 1, 0
     while at + width < len(data):

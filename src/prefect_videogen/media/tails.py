@@ -92,7 +92,7 @@ def tail_of(path: Path) -> TailFacts:
     Raises:
         MediaError: Not a video, damaged, or it has no frame.
     """
-    facts = list(_facts(path))
+    facts = list(frames_of(path))
     if not facts:
         raise MediaError(
             f"{path} has no frame, so it has no end.",
@@ -115,6 +115,27 @@ def tail_in(facts: Sequence[FrameFacts]) -> TailFacts:
     if 2 * (black + frozen) >= len(facts):
         black = frozen = 0
     return TailFacts(black, frozen, len(facts) - 1 - black - frozen)
+
+
+def frames_of(path: Path) -> Iterator[FrameFacts]:
+    """Measure a clip frame by frame.
+
+    Args:
+        path: A video file.
+
+    Yields:
+        What `tail_in` wants to know of each frame, in order.
+
+    Raises:
+        MediaError: Not a video, or damaged.
+    """
+    before: npt.NDArray[np.float32] | None = None
+    converter = colour.Converter()
+    for frame in decoded_frames(path):
+        blocks = _blocks(frame, converter)
+        change = 0.0 if before is None else _loudest(np.abs(blocks - before))
+        before = blocks
+        yield FrameFacts(float(blocks.mean()), _loudest(blocks), change)
 
 
 def _black_end(facts: Sequence[FrameFacts]) -> int:
@@ -159,16 +180,6 @@ def _frozen_end(facts: Sequence[FrameFacts]) -> int:
         start -= 1
     frozen = len(changes) - start
     return frozen if frozen >= FEWEST else 0
-
-
-def _facts(path: Path) -> Iterator[FrameFacts]:
-    before: npt.NDArray[np.float32] | None = None
-    converter = colour.Converter()
-    for frame in decoded_frames(path):
-        blocks = _blocks(frame, converter)
-        change = 0.0 if before is None else _loudest(np.abs(blocks - before))
-        before = blocks
-        yield FrameFacts(float(blocks.mean()), _loudest(blocks), change)
 
 
 def _loudest(blocks: npt.NDArray[np.float32]) -> float:

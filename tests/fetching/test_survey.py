@@ -1,0 +1,160 @@
+"""What is read before a run: frames that are handed over, footage, music, and earlier films."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.conftest import SCHEDULED
+
+from prefect_videogen.buying import Buyer, wait_for
+from prefect_videogen.errors import StoryboardError
+from prefect_videogen.fetching import fetch_clip
+from prefect_videogen.forecasting import forecast
+from prefect_videogen.inspecting import inspect_board
+from prefect_videogen.media import VideoWriter
+from prefect_videogen.plan import Price
+from prefect_videogen.references import Folder
+from prefect_videogen.storyboard import FilmOptions, Shot, Storyboard
+from prefect_videogen.survey import Board, standalone, survey
+
+PRICES = (Price(model="wan-2-5", amount=Decimal(1), per="clip"),)
+
+
+@pytest.fixture
+async def studio(emulator, open_studio, ask):
+    """A studio in which the shot `kite` is bought and stored."""
+    opened = open_studio(emulator(), prices=PRICES)
+    async with opened as place:
+        request = await ask(place)
+        await fetch_clip(place, await wait_for(place, await Buyer(place, request).buy()))
+        yield place
+
+
+def flight(**kite) -> Storyboard:
+    """The stored shot, trimmed or not, and one chained to it."""
+    return Storyboard(
+        title="Flight",
+        model="wan-2-5",
+        shots=[
+            Shot(id="kite", prompt="a kite", **kite),
+            Shot(id="on", prompt="it flies on", first_frame="previous"),
+        ],
+    )
+
+
+async def looked_at(studio, board: Storyboard, *, keep: bool = False):
+    return await survey(studio, Board(board), variables={}, scheduled=SCHEDULED, keep=keep)
+
+
+def files(studio) -> list[str]:
+    return sorted(str(path) for path in studio.store.root.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    "kite", [{}, {"trim": [0, 2.5]}, {"trim": [1, 2.5]}, {"hand_over": "steady", "trim": [0, 3]}]
+)
+async def test_everything_before_a_run_agrees_on_the_frame_handed_over(studio, kite):
+    before = files(studio)
+    surveyed = await looked_at(studio, flight(**kite))
+    plan = surveyed.check()
+    key = plan.clip("on").key
+    assert key is not None
+    assert plan.clip("kite").state == "stored"
+    ahead = await forecast(studio, plan, surveyed.digests)
+    assert [purchase.shot for purchase in ahead.purchases] == ["on"]
+    reports = {report.shot: report for report in await inspect_board(studio, surveyed)}
+    assert reports["on"].key == key
+    assert files(studio) == before  # looking writes nothing
+    kept = (await looked_at(studio, flight(**kite), keep=True)).check()
+    assert kept.clip("on").key == key
+    frames = [name for name in files(studio) if "/frames/" in name]
+    assert len(frames) == bool(kite)
+
+
+async def test_purchases_behind_different_frames_have_names_of_their_own_in_a_budget(studio):
+    names, keys = set(), set()
+    for kite in ({}, {"trim": [0, 2.5]}, {"trim": [0, 3]}, {"hand_over": "steady"}):
+        surveyed = await looked_at(studio, flight(**kite))
+        keys.add(surveyed.check().clip("on").key)
+        ahead = await forecast(studio, surveyed.check(), surveyed.digests)
+        names.add(ahead.purchases[0].name)
+    assert len(names) == 4
+    assert len(keys) == 3  # nothing is wrong with the clip's end: steady is its last frame
+
+
+@pytest.fixture
+def own(tmp_path) -> Path:
+    path = tmp_path / "own.mp4"
+    with VideoWriter(path, 128, 72, Fraction(8), sound=True) as writer:
+        for number in range(8):
+            writer.write_rgb(np.full((72, 128, 3), 40 + 20 * number, np.uint8))
+        writer.write_sound(np.zeros((2, 48_000), np.float32))
+    return path
+
+
+async def test_footage_that_is_chained_from_twice_hands_over_each_shots_own_frame(studio, own):
+    board = Storyboard(
+        model="wan-2-5",
+        shots=[
+            Shot(id="all", video=str(own)),
+            Shot(id="a", prompt="x", first_frame="previous"),
+            Shot(id="half", video=str(own), trim=[0, 0.5]),
+            Shot(id="b", prompt="x", first_frame="previous"),
+            Shot(id="unused", video=str(own), trim=[0.5, 0]),
+        ],
+    )
+    before = files(studio)
+    surveyed = await looked_at(studio, board)
+    plan = surveyed.check()
+    assert {name: frame.index for name, frame in surveyed.handed.items()} == {"all": 7, "half": 3}
+    assert list(surveyed.footage) == [str(own)]
+    assert plan.clip("a").key != plan.clip("b").key
+    ahead = await forecast(studio, plan, surveyed.digests)
+    assert [purchase.shot for purchase in ahead.purchases] == ["a", "b"]
+    assert len({purchase.name for purchase in ahead.purchases}) == 2
+    assert files(studio) == before
+
+
+async def test_music_is_known_by_its_digest_or_is_a_fault_of_the_film(studio, own):
+    board = flight()
+    board.film = FilmOptions(music=str(own))
+    surveyed = await looked_at(studio, board, keep=True)
+    assert surveyed.music is not None
+    assert (studio.store.root / surveyed.music.path).read_bytes() == own.read_bytes()
+    board.film = FilmOptions(music="gone.mp3")
+    with pytest.raises(StoryboardError) as caught:
+        (await looked_at(studio, board)).check()
+    (fault,) = caught.value.faults
+    assert (fault.shot, fault.field, fault.value) == ("", "film.music", "gone.mp3")
+    assert "can't be read" in fault.problem
+
+
+async def test_faulty_trim_of_footage_that_is_chained_from_is_a_fault_and_no_error(studio, own):
+    board = Storyboard(
+        model="wan-2-5",
+        shots=[
+            Shot(id="own", video=str(own), trim=[3, 4]),
+            Shot(id="a", prompt="x", first_frame="previous", seconds=7),
+        ],
+    )
+    with pytest.raises(StoryboardError) as caught:
+        (await looked_at(studio, board)).check()
+    assert {(fault.shot, fault.field) for fault in caught.value.faults} == {
+        ("own", "trim"),
+        ("a", "seconds"),
+    }
+
+
+def test_standalone_board_means_the_same_everywhere():
+    board = Storyboard(
+        shots=[Shot(video="own.mp4"), Shot(prompt="x", first_frame="previous")],
+        film=FilmOptions(music="song.mp3", loudness=-16),
+    )
+    made = standalone(Board(board, place=Folder("/films")))
+    assert made.shots[0].video == "/films/own.mp4"
+    assert made.shots[1].video == ""
+    assert (made.film.music, made.film.loudness) == ("/films/song.mp3", -16)
