@@ -11,7 +11,6 @@ from prefect_videogen.filming import Film, Manifest
 from prefect_videogen.filming.manifest import Tail
 from prefect_videogen.media import SOUND_RATE, VideoWriter, probe, psnr
 from prefect_videogen.media.frames_at import frames_at
-from prefect_videogen.media.sound import decoded_sound
 
 FPS = 8
 WAN = {"model": "wan-2-5", "resolution": "720p", "aspect_ratio": "16:9", "seconds": 5}

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from prefect_videogen.emulator import clips
-from prefect_videogen.media import frame_rgb, probe
+from prefect_videogen.media import frame_rgb, probe, psnr
 
 SCENE = clips.Scene(
     prompt="a kite", look="x", seconds=1, fps=5, short_side=720, ratio=16 / 9, scale=0.1, sound=True
 )
+
+
+@pytest.fixture
+def still() -> bytes:
+    """A picture of the clip's own size, in which every place looks different."""
+    across, down = np.meshgrid(np.linspace(0, 1, 128), np.linspace(0, 1, 72))
+    planes = [40 + 160 * across, 200 - 160 * down, 90 + 60 * np.sin(9 * (across + down))]
+    buffer = io.BytesIO()
+    Image.fromarray(np.stack(planes, axis=-1).astype(np.uint8)).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -59,6 +72,17 @@ def test_first_words_of_the_prompt_are_drawn_bright(tmp_path):
 
     brightest = [int(frame[270:330].min(axis=2).max()) for frame in frames]
     assert brightest[1] > 200 > brightest[0]
+
+
+def test_clips_of_one_picture_start_alike_and_end_as_their_wishes_differ(tmp_path, still):
+    ends = []
+    for prompt in ("a kite", "a boat"):
+        scene = replace(SCENE, prompt=prompt, pictures=(still,))
+        clips.render(scene, tmp_path / "clip.mp4")
+        assert psnr(frame_rgb(tmp_path / "clip.mp4", 0), still) > 35
+        ends.append(frame_rgb(tmp_path / "clip.mp4", 4))
+
+    assert psnr(ends[0], ends[1]) < 35
 
 
 def test_sound_lasts_as_long_as_the_picture():

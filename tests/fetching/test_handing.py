@@ -102,6 +102,21 @@ async def test_frame_that_lies_there_already_is_what_counts(fetched):
     assert clip.handed.sha256 == digest(b"drawn by another version")
 
 
+async def test_frame_that_another_run_stores_at_the_same_time_is_what_counts(fetched, monkeypatch):
+    studio, job = fetched
+    path = f"clips/{job.key}/frames/23.png"
+    await studio.store.create(path, b"stored meanwhile")
+    read, looked = studio.store.read, []
+
+    async def too_early(name):
+        looked.append(name)
+        return None if looked.count(path) == 1 and name == path else await read(name)
+
+    monkeypatch.setattr(studio.store, "read", too_early)
+    clip = await fetch_clip(studio, job, Handing(trim=(0.0, 1.0)))
+    assert clip.handed.sha256 == digest(b"stored meanwhile")
+
+
 async def test_trim_that_keeps_the_last_frame_is_the_last_frame(fetched):
     studio, job = fetched
     clip = await fetch_clip(studio, job, Handing(trim=(0.0, 2.5)))

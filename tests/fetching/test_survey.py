@@ -137,7 +137,7 @@ async def test_faulty_trim_of_footage_that_is_chained_from_is_a_fault_and_no_err
     board = Storyboard(
         model="wan-2-5",
         shots=[
-            Shot(id="own", video=str(own), trim=[3, 4]),
+            Shot(id="own", video=str(own), trim=[3, 4], hand_over="steady"),
             Shot(id="a", prompt="x", first_frame="previous", seconds=7),
         ],
     )

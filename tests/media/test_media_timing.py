@@ -44,6 +44,21 @@ def test_dropped_frames_take_their_time_with_them():
     assert sum(shows) == 24
 
 
+def test_frames_left_out_at_the_end_take_their_time_with_them():
+    shows = schedule(constant(60, 30), Fraction(24), stop=30)
+
+    assert shows[30:] == [0] * 30
+    assert sum(shows) == 24
+    assert schedule(constant(10, 24), Fraction(24), 2, 5) == [0, 0, 1, 1, 1, 0, 0, 0, 0, 0]
+
+
+def test_last_frame_kept_of_a_variable_rate_lasts_until_the_next():
+    starts = [Fraction(n, 1000) for n in (0, 40, 500, 540)]
+    timing = measure(starts, Fraction(460, 1000), tick=Fraction(1, 1000), declared=())
+
+    assert schedule(timing, Fraction(25), stop=2) == [1, 12, 0, 0]
+
+
 def test_variable_rate_follows_the_clock():
     starts = [Fraction(n, 1000) for n in (0, 40, 500, 540)]
     timing = measure(starts, Fraction(460, 1000), tick=Fraction(1, 1000), declared=())

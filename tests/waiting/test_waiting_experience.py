@@ -44,8 +44,9 @@ def test_kind_is_resolution_and_length_whatever_the_vendors_body():
 
 
 def test_kind_of_a_short_body_has_the_defaults():
-    param = WAN.param("resolution")
-    assert kind_of(WAN, json.dumps({"input": {}})).startswith(f"{param.default}-")
+    params = [WAN.param(field) for field in ("resolution", "seconds")]
+    defaults = "-".join(str(param.default) for param in params if param)
+    assert kind_of(WAN, json.dumps({"input": {}})) == defaults
 
 
 def test_kind_is_a_plain_name_whatever_stands_in_the_body():

@@ -70,12 +70,13 @@ async def wait_for(studio: OpenStudio, job: Job) -> Job:
         await studio.give_back(job.key)
 
 
-async def look_once(studio: OpenStudio, job: Job) -> Job:
+async def look_once(studio: OpenStudio, job: Job, known: Attempt | None = None) -> Job:
     """Ask for a job once, and write down how it ended if it has.
 
     Args:
         studio: The open studio.
         job: The job, of whatever run.
+        known: Its attempt as it was read just now; read here if it was not.
 
     Returns:
         The job: `ready`, `stored`, or `submitted` if it is still being made.
@@ -85,14 +86,14 @@ async def look_once(studio: OpenStudio, job: Job) -> Job:
             asked for.
         RecordError: If the media store does not answer as it must.
     """
-    attempt = await _attempt(studio, job)
+    attempt = known or await _attempt(studio, job)
     if attempt.state in {"ready", "stored"}:
         return _with_state(job, attempt)
     try:
         status = await ask(studio, job.vendor, job.model, job.job_id)
         if status.state not in {"succeeded", "failed"}:
             return job
-        return _with_state(job, await _write_down(studio, job, status))
+        return _with_state(job, await _write_down(studio, job, attempt, status))
     except VendorError as error:
         error.job_id = error.job_id or job.job_id
         raise error.for_shot(job.shot) from None
@@ -168,7 +169,7 @@ async def _wait(studio: OpenStudio, job: Job, attempt: Attempt) -> Attempt:
     if status is None:
         studio.count_request(job.key)  # whoever wrote it down has asked in this slot's place
         return await _recorded_end(studio, job)
-    return await _write_down(studio, job, status)
+    return await _write_down(studio, job, attempt, status)
 
 
 async def _slot_or_end(studio: OpenStudio, job: Job, reports: Reports) -> bool:
@@ -256,17 +257,16 @@ def _timings(studio: OpenStudio, job: Job, attempt: Attempt) -> Timings | None:
     return Timings(studio, job.vendor, job.model, kind)
 
 
-async def _write_down(studio: OpenStudio, job: Job, status: JobStatus) -> Attempt:
+async def _write_down(studio: OpenStudio, job: Job, attempt: Attempt, status: JobStatus) -> Attempt:
     """Record a job's end; raise it if there is no clip."""
     if status.state == "failed":
         await _end(studio, job, status)
-    await _ready(studio, job, status)
-    attempt = await _attempt(studio, job)
+    ready = await _ready(studio, job, status)
     timings = _timings(studio, job, attempt)
     if timings and status.started_at is not None and status.finished_at is not None:
         speed = studio.account(job.vendor).speed
         await timings.add(job.job_id, max(status.finished_at - status.started_at, 0.0) * speed)
-    return attempt
+    return attempt.model_copy(update={"ready": ready})
 
 
 async def _recorded_end(studio: OpenStudio, job: Job) -> Attempt:
@@ -277,7 +277,7 @@ async def _recorded_end(studio: OpenStudio, job: Job) -> Attempt:
     return attempt
 
 
-async def _ready(studio: OpenStudio, job: Job, status: JobStatus) -> None:
+async def _ready(studio: OpenStudio, job: Job, status: JobStatus) -> Ready:
     model = studio.model_named(job.model)
     account = studio.account(job.vendor)
     finished = status.finished_at or studio.time.now()
@@ -290,8 +290,9 @@ async def _ready(studio: OpenStudio, job: Job, status: JobStatus) -> None:
         charge=status.charge,
         answer=status.answer,
     )
-    await studio.records.ready(job.key, job.attempt, record)
+    recorded = await studio.records.ready(job.key, job.attempt, record)
     await studio.records.close(job.vendor, job.model, job.key, job.attempt)
+    return recorded
 
 
 async def _end(studio: OpenStudio, job: Job, status: JobStatus) -> None:

@@ -135,7 +135,7 @@ class Clerk:
         job = job_of(case.key, attempt)
         try:
             async with self._asking[job.model]:
-                looked = await look_once(self.studio, job)
+                looked = await look_once(self.studio, job, attempt)
         except VendorError as error:
             return await self._after_error(case, error)
         if looked.state == "submitted":

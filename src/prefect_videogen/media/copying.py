@@ -5,11 +5,13 @@ the first that does not. The frames that a clip repeats of the one before stay i
 the clip can't be decoded without its first; they share the time of that clip's last frame.
 Leaves the choice to `stitch`, and sound and file to `encode`.
 
-The first repeated frame comes one tick (less than 0.1 ms) after the last frame of the clip before
+The first repeated frame comes one tick (at most 0.1 ms) after the last frame of the clip before
 and the rest a tick apart, so all other frames keep to the film's grid exactly. A player takes
-either that last frame or its repetition for the slot, never both. Chromium drops frames less
-than 1 ms after another; with the repetition just before the clip's next frame it would drop that.
-The mean rate in the file's header counts the repeated frames, so it is a little above the film's.
+either that last frame or its repetition for the slot, never both. Chromium 156 drops a frame
+that comes so soon after another: with the repetition just before the clip's next frame, it drops
+that one. The mean rate in the file's header counts the repeated frames, so it is a little above
+the film's; the ffmpeg command's `fps` filter keeps to the film's frames, while its own retiming
+(`-fps_mode cfr`, or none given) lets the picture fall up to two frames behind.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ def film_frames(
                 for number in range(place.overlap):
                     share = Fraction(number + 1, place.overlap + 1)
                     yield blend(next(before), next(frames), share)
-                pass
+                _finish(before)
             own = place.frames - (following.overlap if following else 0)
             for number in range(place.overlap, own):
                 share = brightness(place, following, number)

@@ -206,8 +206,8 @@ def _blocks(frame: VideoFrame, converter: colour.Converter) -> npt.NDArray[np.fl
 
 
 def _has_luma_plane(frame: VideoFrame) -> bool:
-    form = frame.format
-    return form.name.startswith("yuv") and form.is_planar and not form.name.endswith("be")
+    # Every format of that name is planar; `be` ends those of the other byte order.
+    return frame.format.name.startswith("yuv") and not frame.format.name.endswith("be")
 
 
 def _luma(frame: VideoFrame) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
