@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -89,7 +90,8 @@ async def bare_clip(
             if data["state"] == "success":
                 break
     url = json.loads(data["resultJson"])["resultUrls"][0]
-    path.write_bytes((await client.get(url)).raise_for_status().content)
+    media = (await client.get(url)).raise_for_status().content
+    await asyncio.to_thread(path.write_bytes, media)
 
 
 # -- one of the processes -------------------------------------------------------------------------
@@ -229,7 +231,11 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        with prefect_server(folder / "prefect") as url:
+        with (
+            prefect_server(folder / "prefect") as url,
+            # This process has read its settings already; the children read the environment.
+            temporary_settings({PREFECT_API_URL: url}),
+        ):
             os.environ["PREFECT_API_URL"] = url
             print(
                 f"{CLIPS} clips of {MODEL}, {SLOTS} slots, at {arguments.speed:g} times the speed"

@@ -62,7 +62,7 @@ def test_jump_and_doubled_frame_show_in_the_numbers(flawed):
     assert repeat.step is not None
     assert repeat.shown.luma < 0.2 * repeat.step.luma
     assert repeat.shown.psnr > repeat.step.psnr + 8
-    flags = [flag_of(seam.shown, seam.step) for seam in (clean, jump, repeat)]
+    flags = [flag_of(seam.shown, seam.step, seam.following) for seam in (clean, jump, repeat)]
     assert flags == ["", "jump", "repeat"]
 
 
@@ -152,13 +152,22 @@ def test_flag_compares_the_join_with_the_step_before(shown, step, wanted):
     assert flag_of(shown, step) == wanted
 
 
+def test_flag_needs_both_steps_to_differ_from_the_join():
+    slow, fast = differing(0.4), differing(5.0)
+    assert flag_of(differing(0.5), fast, slow) == ""  # from a fast clip into a slow one
+    assert flag_of(differing(4.0), slow, fast) == ""  # and the other way round
+    assert flag_of(differing(0.1), fast, slow) == "repeat"
+    assert flag_of(differing(17.0), slow, fast) == "jump"
+    assert flag_of(differing(3.1, 2.9), differing(3.0, 0.1), differing(3.0, 0.4)) == ""
+
+
 def row(frames, why="chained", transition="cut", **more):
     return SeamRow("launch", "orbit", why, transition, 1, frames, **more)
 
 
 def seam(shown, size=(54, 96)):
     before, after = (np.full((*size, 3), grey, np.uint8) for grey in (90, 140))
-    return SeamFrames(12, (before,) * 3, (after,) * 3, shown, differing(3.0))
+    return SeamFrames(12, (before,) * 3, (after,) * 3, shown, differing(3.0), differing(3.0))
 
 
 def colours_of(png):

@@ -477,10 +477,7 @@ def test_trim_of_nothing_is_no_trim():
         ),
         (
             "shots: [{id: a, transition: wipe}]",
-            (
-                "shot a (line 1): transition = wipe: is not a choice here; use cut, crossfade or "
-                "dip"
-            ),
+            ("shot a (line 1): transition = wipe: is not a choice here; use cut, crossfade or dip"),
         ),
         (
             "film: {variants: [wide]}",

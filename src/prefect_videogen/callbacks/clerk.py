@@ -27,7 +27,7 @@ from prefect_videogen.studio import OpenStudio
 
 logger = logging.getLogger(__name__)
 
-READING, ASKING = 16, 8
+READING, ASKING = 32, 48
 """Attempts read at once, and jobs of one model asked for at once."""
 
 FIRST_EARLY_WAIT, LONGEST_EARLY_WAIT, EARLY_GROWTH = 0.5, 10.0, 1.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +135,7 @@ def _shot(
         source_start=join.start,
         source_frames=join.kept,
         join=_join(part, join, seam, made.doubled.get(part.shot)),
-        drift=Drift(anchor=part.anchor, links=part.links, **vars(drift)) if drift else None,
+        drift=Drift(anchor=part.anchor, links=part.links, **asdict(drift)) if drift else None,
         tail=Tail(black=tail.black, frozen=tail.frozen)
         if tail and (tail.black or tail.frozen)
         else None,
@@ -176,9 +176,10 @@ def _join(
         compared=doubled.compared if doubled else (),
         shown=_difference(seam.shown) if seam else None,
         step=_difference(seam.step) if seam else None,
+        following=_difference(seam.following) if seam else None,
         notes=join.notes,
     )
 
 
 def _difference(found: FrameDifference | None) -> Difference | None:
-    return Difference.model_validate(vars(found)) if found else None
+    return Difference.model_validate(asdict(found)) if found else None

@@ -88,6 +88,7 @@ class JoinEntry(_Entry):
             was chosen by. Empty if there was nothing to choose.
         shown: Difference of the two film frames that meet at the join; None at the start.
         step: Difference of the two film frames before the join, to compare `shown` with.
+        following: Difference of the two film frames after it, for the same.
         notes: What had to be converted, in plain words.
     """
 
@@ -98,6 +99,7 @@ class JoinEntry(_Entry):
     compared: tuple[float, ...] = ()
     shown: Difference | None = None
     step: Difference | None = None
+    following: Difference | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -105,7 +107,7 @@ class JoinEntry(_Entry):
         """What is wrong with it: only a join that should be seamless can be wrong."""
         if self.why in {"start", "cut"} or self.transition != "cut" or self.shown is None:
             return ""
-        return flag_of(self.shown, self.step)
+        return flag_of(self.shown, self.step, self.following)
 
 
 class PictureEntry(_Entry):

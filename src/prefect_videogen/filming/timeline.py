@@ -153,7 +153,12 @@ def _markers(piece: _Piece, start: Any) -> Iterator[otio.schema.Marker]:
         yield otio.schema.Marker(text, where, colours.GREEN, _named({"doubled": join.doubled}))
     flag = join.flag
     if flag:
-        numbers = {"flag": flag, "shown": join.shown, "step": join.step}
+        numbers = {
+            "flag": flag,
+            "shown": join.shown,
+            "step": join.step,
+            "following": join.following,
+        }
         text = "The picture jumps" if flag == "jump" else "A frame repeats"
         yield otio.schema.Marker(text, where, colours.RED, _named(numbers))
 

@@ -38,7 +38,7 @@ _NAMES, _NUMBERS = 280, 402
 _HEAD = 84
 _CAPTION = 22
 _LINE = 24
-_LEAST_ROW = 6 * _LINE
+_LEAST_ROW = 7 * _LINE
 _COLUMNS = (96, 160, 228, 296, 370)
 
 
@@ -71,7 +71,7 @@ class SeamRow:
         """What is wrong with the join; only one that should be seamless can be wrong."""
         if self.why == "cut" or self.transition != "cut":
             return ""
-        return flag_of(self.frames.shown, self.frames.step)
+        return flag_of(self.frames.shown, self.frames.step, self.frames.following)
 
 
 def seam_sheet(rows: Sequence[SeamRow], title: str) -> bytes:
@@ -163,16 +163,17 @@ class _Sheet:
         for name, right in zip(("luma", "red", "green", "blue", "dB"), _COLUMNS, strict=True):
             self.draw.text((x + right, y), name, _QUIET, self.small, anchor="ra")
         loud = _FLAGS[row.flag] if row.flag else _TEXT
-        self._values((x, y + _LINE), "join", row.frames.shown, loud)
-        self._values((x, y + 2 * _LINE), "step", row.frames.step, _QUIET)
-        self.draw.text((x, y + 3 * _LINE), _WORDS[row.flag], loud, self.small)
+        self._values((x, y + _LINE), "before", row.frames.step, _QUIET)
+        self._values((x, y + 2 * _LINE), "join", row.frames.shown, loud)
+        self._values((x, y + 3 * _LINE), "after", row.frames.following, _QUIET)
+        self.draw.text((x, y + 4 * _LINE), _WORDS[row.flag], loud, self.small)
         if row.drift is not None:
             drift = row.drift
             text = f"drift from {row.anchor}: detail {drift.sharpness:.0%}"
             room = _COLUMNS[-1]
-            place = (x, y + 4 * _LINE)
+            place = (x, y + 5 * _LINE)
             self.draw.text(place, self._cut_to(text, room, self.small), _QUIET, self.small)
-            self._levels((x, y + 5 * _LINE), "", drift, _QUIET)
+            self._levels((x, y + 6 * _LINE), "", drift, _QUIET)
 
     def _values(self, at: At, name: str, found: FrameDifference | None, colour: Colour) -> None:
         if found is None:

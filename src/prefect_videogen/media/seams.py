@@ -27,11 +27,11 @@ Flag = Literal["", "jump", "repeat"]
 IDENTICAL_PSNR = 99.0
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
-# A join that differs this much more than the step before it jumps: by brightness of its pixels,
+# A join that differs this much more than the steps beside it jumps: by brightness of its pixels,
 _JUMP_TIMES, _JUMP_LEVELS = 3.0, 1.0
 # or by a channel's mean, which motion hardly moves: two levels of it are seen.
 _SHIFT_TIMES, _SHIFT_LEVELS = 3.0, 2.0
-# A join that differs less than this share of the step before it shows the same frame again.
+# A join that differs less than this share of the steps beside it shows the same frame again.
 _REPEAT_SHARE = 0.5
 # Steps smaller than this are a picture that stands still, which may well go on so.
 _MOVING = 0.3
@@ -86,6 +86,7 @@ class SeamFrames:
         after: The first frames from it on, small, in order.
         shown: Difference of the two frames that meet.
         step: Difference of the two frames before the join; None if there is only one.
+        following: Difference of the two frames after it; None if there is only one.
     """
 
     cut: int
@@ -93,6 +94,7 @@ class SeamFrames:
     after: tuple[RGB, ...]
     shown: FrameDifference
     step: FrameDifference | None
+    following: FrameDifference | None
 
 
 def seam_frames(
@@ -120,7 +122,8 @@ def seam_frames(
                 next_step="Give the frames on which the second and later shots begin.",
             )
     spans = {cut: range(max(cut - around, 0), min(cut + around, total)) for cut in cuts}
-    pairs = {second for cut in cuts for second in (cut - 1, cut) if second > 0}
+    near = {second for cut in cuts for second in (cut - 1, cut, cut + 1)}
+    pairs = {second for second in near if 0 < second < total}
     wanted = pairs | {second - 1 for second in pairs} | {n for span in spans.values() for n in span}
     small: dict[int, RGB] = {}
     apart: dict[int, FrameDifference] = {}
@@ -137,6 +140,7 @@ def seam_frames(
             after=tuple(small[n] for n in span if n >= cut),
             shown=apart[cut],
             step=apart.get(cut - 1),
+            following=apart.get(cut + 1),
         )
         for cut, span in spans.items()
     ]
@@ -170,29 +174,34 @@ def difference(first: RGB, second: RGB) -> FrameDifference:
     return FrameDifference(*(round(value, 2) + 0.0 for value in (luma, red, green, blue, psnr)))
 
 
-def flag_of(shown: Differing, step: Differing | None) -> Flag:
+def flag_of(shown: Differing, *steps: Differing | None) -> Flag:
     """Say whether a join that should be seamless is not.
 
     Args:
         shown: Difference of the two frames that meet.
-        step: Difference of the two frames before; None if unknown, which leaves only a change
-            of colour to tell by.
+        steps: Differences of the two frames before and of the two after, as far as there are
+            any: clips that meet may move at different speeds.
 
     Returns:
-        `jump` if the join differs much more than the step before it, or changes colour as no
-        motion does; `repeat` if it differs much less: a doubled frame is left in.
+        `jump` if the join differs much more than both steps, or changes colour as no motion
+        does; `repeat` if it differs much less than both: a doubled frame is left in.
     """
-    usual = max(abs(step.red), abs(step.green), abs(step.blue)) if step else 0.0
-    shift = max(abs(shown.red), abs(shown.green), abs(shown.blue))
-    if shift >= _SHIFT_TIMES * usual + _SHIFT_LEVELS:
+    known = [step for step in steps if step is not None]
+    usual = max((_shift(step) for step in known), default=0.0)
+    if _shift(shown) >= _SHIFT_TIMES * usual + _SHIFT_LEVELS:
         return "jump"
-    if step is None:
+    if not known:
         return ""
-    if shown.luma >= _JUMP_TIMES * step.luma + _JUMP_LEVELS:
+    slowest, fastest = min(step.luma for step in known), max(step.luma for step in known)
+    if shown.luma >= _JUMP_TIMES * fastest + _JUMP_LEVELS:
         return "jump"
-    if step.luma >= _MOVING and shown.luma < _REPEAT_SHARE * step.luma:
+    if slowest >= _MOVING and shown.luma < _REPEAT_SHARE * slowest:
         return "repeat"
     return ""
+
+
+def _shift(difference: Differing) -> float:
+    return max(abs(difference.red), abs(difference.green), abs(difference.blue))
 
 
 def _frames_shown(film: Path) -> int:
