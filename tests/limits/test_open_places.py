@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -146,7 +145,8 @@ async def test_other_jobs_are_asked_for_once_in_an_interval_the_longest_unasked_
     place, monkeypatch, hurry
 ):
     places = place(3)
-    studio, asked = places.studio, []
+    studio = places.studio
+    asked: list[str] = []
     for key in KEYS[50:52]:
         await studio.records.open(VENDOR, "vidu-q3", key, 1)
         await claim(studio, key)
@@ -154,14 +154,54 @@ async def test_other_jobs_are_asked_for_once_in_an_interval_the_longest_unasked_
         await studio.records.submitted(key, 1, submitted)
 
     async def look(_: OpenStudio, job: Any) -> None:
-        asked.append((job.key, studio.time.monotonic()))
+        asked.append(job.key)
+
+    async def stand_still(_: float) -> None:
+        pass
 
     monkeypatch.setattr("prefect_videogen.buying.places.look_once", look)
-    while len(asked) < 4:
-        await asyncio.gather(*(places.wait(key) for key in KEYS[:2]))
-    assert [key for key, _ in asked] == [KEYS[50], KEYS[51]] * 2
-    times = [at for _, at in asked]
-    assert min(b - a for a, b in itertools.pairwise(times)) >= 12.5
+    monkeypatch.setattr(hurry, "sleep", stand_still)
+    for number in range(1, 5):
+        for key in KEYS[:3]:
+            await places.wait(key)
+        assert len(asked) == number
+        hurry.ahead += 12.5
+    assert asked == [KEYS[50], KEYS[51]] * 2
+
+
+async def test_who_has_asked_for_another_job_waits_an_interval_before_its_own_request(
+    place, monkeypatch, hurry
+):
+    places = place(3)
+    studio = places.studio
+    await studio.take_slot(KEYS[0], places.model)
+    await places.wait(KEYS[0])
+    assert hurry.slept[-1] < 12.5
+    await studio.records.open(VENDOR, "vidu-q3", KEYS[50], 1)
+    await claim(studio, KEYS[50])
+    submitted = Submitted(at=studio.time.now() - 100, job_id="task_1")
+    await studio.records.submitted(KEYS[50], 1, submitted)
+
+    async def look(*_: Any) -> None:
+        pass
+
+    monkeypatch.setattr("prefect_videogen.buying.places.look_once", look)
+    hurry.ahead += 12.5
+    await places.wait(KEYS[0])
+    assert hurry.slept[-1] >= 12.5
+
+
+async def test_listing_that_fails_leaves_no_open_entry(place, monkeypatch):
+    places = place(3)
+    listing = places.studio.store.list
+
+    async def broken(_: str) -> list[str]:
+        raise errors.RecordError("the disk is gone")
+
+    monkeypatch.setattr(places.studio.store, "list", broken)
+    with pytest.raises(errors.RecordError):
+        await places.enter(KEYS[0], 1)
+    assert await listing("open") == []
 
 
 async def test_jobs_of_this_process_are_left_to_their_own_waits(place, monkeypatch):
