@@ -9,6 +9,7 @@ import logging
 import pytest
 from tests.conftest import Hurry
 
+from prefect_videogen.buying import Buyer
 from prefect_videogen.callbacks import Clerk, Delivery, Inbox, inbox
 from prefect_videogen.callbacks.clerk import LOOK_AGAIN, Case
 from prefect_videogen.records import Claimed, End, Submitted
@@ -198,6 +199,17 @@ async def test_job_that_the_vendor_does_not_know_is_looked_for_a_few_times(claim
     case, waits = Case(KEY, 1), []
     while isinstance(wait := await clerk.work(case), float):
         waits.append(wait)
+    assert (wait, tuple(waits)) == ("left", LOOK_AGAIN)
+
+
+async def test_delivery_that_tells_of_no_end_is_looked_into_a_few_times(emulator, open_studio, ask):
+    vendors = emulator(speed=1)
+    async with open_studio(vendors) as studio:
+        job = await Buyer(studio, await ask(studio)).buy()
+        clerk = Clerk(studio, lambda told: pytest.fail(f"told {told}"))
+        case, waits = Case(job.key, job.attempt), []
+        while isinstance(wait := await clerk.work(case), float):
+            waits.append(wait)
     assert (wait, tuple(waits)) == ("left", LOOK_AGAIN)
 
 

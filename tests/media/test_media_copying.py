@@ -269,6 +269,7 @@ def test_clips_of_one_kind_can_be_copied(clips):
     [
         ({"transition": "crossfade"}, "shot b begins with a crossfade"),
         ({"start": 4}, "shot b begins 4 frames late, and nothing can hide them"),
+        ({"start": 1, "trimmed": True}, "shot b begins 1 frames late, and nothing can hide them"),
         ({"stop": 40}, "shot b is cut after 40 of its 48 frames"),
     ],
 )

@@ -130,3 +130,19 @@ async def test_sleep_ends_early_when_it_is_woken_and_clears_the_event():
         assert await time.sleep_unless(60, woken)
     assert not woken.is_set()
     assert not await Time(sleep=lambda _: asyncio.sleep(0)).sleep_unless(60, woken)
+
+
+@pytest.mark.parametrize("at", ["submit", "status"])
+async def test_retry_after_of_either_request_slows_everybody_on_the_key(
+    emulator, open_studio, vidu, hurry, at
+):
+    vendors = emulator(speed=1)
+    vendors.faults.add("throttle-retry-after", at=at, seconds=300)
+    async with open_studio(vendors, time=hurry) as studio:
+        job = await Buyer(studio, await vidu(studio)).buy()
+        if at == "status":
+            with pytest.raises(errors.Throttled):
+                await look_once(studio, job)
+            hurry.slept.clear()
+            await studio.pace(studio.model_named("vidu-q3")).turn()
+    assert max(hurry.slept) >= 299

@@ -105,6 +105,7 @@ class _Cutting:
             transition=part.transition,
             transition_seconds=part.transition_seconds,
             levels=levels,
+            trimmed=bool(part.trim and part.trim[0]),
         )
 
     def _card(self, part: FilmPart, number: int) -> Card:

@@ -107,7 +107,7 @@ def _why_frames_left_out(segment: Segment, probe: Probe, name: str, *, is_first:
     count, stop = probe.frame_count, segment.stop
     if stop is not None and stop != count:
         return f"{name} is cut after {stop} of its {count} frames"
-    if segment.start > (0 if is_first else MOST_DOUBLED):
+    if segment.start > (0 if is_first or segment.trimmed else MOST_DOUBLED):
         return f"{name} begins {segment.start} frames late, and nothing can hide them"
     return ""
 

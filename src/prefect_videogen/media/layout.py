@@ -35,6 +35,8 @@ class Segment:
         transition: How the part before gives way to this one; ignored on a film's first.
         transition_seconds: How long that takes, in seconds; a cut takes none.
         levels: Correction of its colours on the film; None leaves them.
+        trimmed: Whether the frames before `start` are unlike the part before it, so that none of
+            them may be seen for however short a time.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class Segment:
     transition: Transition = "cut"
     transition_seconds: float = TRANSITION_SECONDS
     levels: Levels | None = None
+    trimmed: bool = False
 
 
 @dataclass(frozen=True, eq=False)

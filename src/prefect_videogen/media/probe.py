@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from prefect_videogen.errors import MediaError
 from prefect_videogen.media import colour
 from prefect_videogen.media.canvas import quarter_turns, shown_size
-from prefect_videogen.media.containers import decoded_frames, open_media, picture_stream
+from prefect_videogen.media.containers import open_media, picture_stream
 from prefect_videogen.media.timing import Timing, measure
 
 
@@ -126,7 +127,9 @@ def inspect(path: Path) -> tuple[Probe, Timing]:
     with open_media(path) as container:
         stream = picture_stream(container, path)
         sound = container.streams.audio[0] if container.streams.audio else None
-        picture, heard = _read_packets(container, stream, sound, path)
+        # One frame is all that is decoded: more threads would only delay it.
+        stream.thread_type, stream.codec_context.thread_count = "SLICE", 1
+        picture, heard, frame = _read_packets(container, stream, sound, path)
         timing = measure(
             [start for start, _ in picture.packets],
             max(picture.packets)[1],
@@ -136,7 +139,6 @@ def inspect(path: Path) -> tuple[Probe, Timing]:
         facts = _sound_facts(sound, heard)
         codec = stream.codec_context.codec.canonical_name
         aspect = stream.sample_aspect_ratio
-    frame = next(decoded_frames(path), None)
     if frame is None:
         raise MediaError(
             f"{path} holds packets of {codec} video, but none of them decodes to a frame.",
@@ -158,13 +160,17 @@ def inspect(path: Path) -> tuple[Probe, Timing]:
 
 def _read_packets(
     container: InputContainer, stream: VideoStream, sound: AudioStream | None, path: Path
-) -> tuple[_Span, _Span]:
+) -> tuple[_Span, _Span, VideoFrame | None]:
+    """Read all packets, and decode the picture until its first frame."""
     picture = _Span(tick=stream.time_base or Fraction(1, 90000))
     heard = _Span(tick=(sound.time_base if sound else None) or Fraction(1, 48000))
     # The index is only read by demuxers that have one (MP4), and tells a cut file at once.
     reach = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
     cut = container.format.name.startswith("mov") and reach > path.stat().st_size
+    shown: list[VideoFrame] = []
     for packet in container.demux([stream] if sound is None else [stream, sound]):
+        if not shown and packet.stream_index == stream.index:
+            shown += cast("list[VideoFrame]", packet.decode())
         if packet.size == 0 or packet.is_discard:
             continue
         cut = cut or packet.is_corrupt
@@ -180,7 +186,7 @@ def _read_packets(
             f"{path} has a video track without a single frame.",
             next_step="Fetch it again, or leave the clip out.",
         )
-    return picture, heard
+    return picture, heard, next(iter(shown), None)
 
 
 def _sound_facts(sound: AudioStream | None, heard: _Span) -> dict[str, str | int | float | bool]:
