@@ -67,7 +67,11 @@ def film_table(film: Film) -> str:
     sandbox = "\n\nMade with sandbox clips." if film.sandbox else ""
     table = "\n".join(_table(head, rows))
     money = "".join(f"\n\n{_cell(line)}." for line in money_lines(film.money))
-    return f"# {film.title or film.slug}\n\n{table}\n\nFilm: {made}.{money}{sandbox}"
+    page = f" Its page: `{film.page}`." if film.page else ""
+    warnings = "".join(f"\n\n{_cell(warning)}." for warning in film.warnings)
+    return (
+        f"# {film.title or film.slug}\n\n{table}\n\nFilm: {made}.{page}{warnings}{money}{sandbox}"
+    )
 
 
 def collected_table(collected: Collected) -> str:

@@ -203,13 +203,34 @@ async def read_music(
     return music
 
 
+def why_unusable(local: Path) -> str:
+    """Say why a file is neither a picture nor a video nor music; empty if it is one.
+
+    Args:
+        local: The file.
+
+    Returns:
+        Half a sentence that follows the file's name.
+    """
+    try:
+        _inspect(local, local.name)
+    except MediaError as error:
+        return "" if not _why_no_sound(local) else _without(local, error)
+    return ""
+
+
+def _without(local: Path, error: MediaError) -> str:
+    """An error's message as half a sentence that follows the file's name."""
+    return error.message.removeprefix(str(local)).strip().rstrip(".")
+
+
 def _why_no_sound(local: Path) -> str:
     try:
         with closing(decoded_sound(local)) as blocks:
             if next(blocks, None) is None:
                 return "holds no sound"
     except MediaError as error:
-        return error.message.removeprefix(str(local)).strip().rstrip(".")
+        return _without(local, error)
     return ""
 
 

@@ -9,6 +9,7 @@ import wave
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
@@ -16,6 +17,7 @@ from prefect_videogen import errors
 from prefect_videogen.capabilities import MODELS, parse_models
 from prefect_videogen.cli.app import exit_code_of, one_of, variables_of
 from prefect_videogen.errors import StudioError
+from prefect_videogen.media import VideoWriter
 from prefect_videogen.samples import sample
 from prefect_videogen.storyboard import Shot, Storyboard
 
@@ -230,8 +232,21 @@ def test_put_never_replaces_another_picture(cli, work, inbox, tmp_path):
     (other / "still.png").write_bytes(sample("stills/coffee.jpg").read_bytes())
     ran = cli("put", other / "still.png")
     assert ran.code == 2
-    assert "another picture named still.png is in the inbox already Rename the file." in ran.err
+    assert "another file named still.png is in the inbox already Rename the file." in ran.err
     assert (inbox / "still.png").read_bytes() == kept
+
+
+def test_put_takes_footage_and_music_too_and_nothing_else(cli, work, inbox):
+    with VideoWriter(work / "own.mp4", 64, 64, 8, sound=True) as writer:
+        writer.write_rgb(np.zeros((64, 64, 3), np.uint8))
+        writer.write_sound(np.zeros((2, 6000), np.float32))
+    (work / "notes.txt").write_text("no film at all")
+    assert cli("put", "own.mp4").code == 0
+    assert (inbox / "own.mp4").read_bytes() == (work / "own.mp4").read_bytes()
+    ran = cli("put", "notes.txt")
+    assert ran.code == 2
+    assert "notes.txt is not a video: it looks like something unknown" in ran.err
+    assert not (inbox / "notes.txt").exists()
 
 
 def test_put_takes_only_files(cli, inbox):

@@ -174,7 +174,9 @@ async def test_steady_hand_over_ends_the_shot_before_its_black_tail(stage, own):
     assert manifest.shots[0].source_frames == 12
     (frame,) = stage.media.glob("footage/*/11.png")
     (picture,) = [entry for charge in stage.charges for entry in charge.images]
-    assert picture.sha256 == manifest.shots[1].bought.pictures[0].sha256
+    bought = manifest.shots[1].bought
+    assert bought is not None
+    assert picture.sha256 == bought.pictures[0].sha256
     assert frame.is_file()
     assert film.warnings == ()
 

@@ -15,7 +15,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.settings import PREFECT_API_URL
 
-from prefect_videogen.blocks.limits import LEASE, PrefectSlots, create_limits
+from prefect_videogen.blocks.limits import LEASE, PrefectSlots, _Pool, create_limits
 from prefect_videogen.errors import StudioError
 from prefect_videogen.waiting import Limit
 
@@ -149,6 +149,24 @@ async def test_waiter_that_is_cancelled_takes_no_slot_with_it(limit, taken):
     await asyncio.gather(waiting[0], return_exceptions=True)
     assert third is not None
     await third.give_back()
+    await slots.aclose()
+    assert await taken(small) == 0
+
+
+async def test_waiter_that_is_cancelled_the_moment_it_gets_a_slot_gives_it_back(
+    limit, taken, monkeypatch
+):
+    slots, small = PrefectSlots(), await limit(1)
+    real = _Pool.hand_out
+
+    def hand_out_and_cancel(pool: _Pool, lease: Any) -> None:
+        real(pool, lease)
+        waiting.cancel()
+
+    monkeypatch.setattr(_Pool, "hand_out", hand_out_and_cancel)
+    waiting = asyncio.create_task(slots.take(small))
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
     await slots.aclose()
     assert await taken(small) == 0
 

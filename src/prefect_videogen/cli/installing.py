@@ -9,7 +9,7 @@ from rich.console import Console
 
 from prefect_videogen.cli.opening import KEYS, has_keys, quiet_console, studio_name
 from prefect_videogen.cli.terminal import terminal
-from prefect_videogen.errors import MediaError, StudioError
+from prefect_videogen.errors import StudioError
 
 
 def run_setup(name: str) -> None:
@@ -57,14 +57,14 @@ async def _setup(name: str, console: Console) -> None:
 
 
 def run_put(paths: list[Path], *, studio: str) -> None:
-    """Put pictures into a media store's inbox.
+    """Put pictures, footage and music into a media store's inbox.
 
     Args:
-        paths: The pictures.
+        paths: The files.
         studio: Name of the studio.
 
     Raises:
-        StudioError: If a file is no picture, or another one of its name is there.
+        StudioError: If a file is none of these, or another one of its name is there.
     """
     quiet_console()
     asyncio.run(_put(paths, studio_name(studio), terminal()))
@@ -72,24 +72,21 @@ def run_put(paths: list[Path], *, studio: str) -> None:
 
 async def _put(paths: list[Path], name: str, console: Console) -> None:
     from prefect_videogen.blocks import opened
-    from prefect_videogen.media import inspect_still
+    from prefect_videogen.footage import file_digest, why_unusable
 
     async with opened(name) as studio:
         for path in paths:
             if not path.is_file():
                 message = f"{path} is not a file"
                 raise StudioError(message)
-            data = await asyncio.to_thread(path.read_bytes)
-            try:
-                inspect_still(data)
-            except MediaError as error:
-                message = f"{path}: {error.message}"
-                raise StudioError(message, next_step=error.next_step) from None
+            problem = await asyncio.to_thread(why_unusable, path)
+            if problem:
+                message = f"{path} {problem}"
+                raise StudioError(message, next_step="Give a picture, a video or music.")
             place = f"inbox/{path.name}"
-            if (
-                not await studio.store.create(place, data)
-                and await studio.store.read(place) != data
-            ):
-                message = f"another picture named {path.name} is in the inbox already"
-                raise StudioError(message, next_step="Rename the file.")
+            if not await studio.store.put_file(place, path):
+                there = await studio.store.fetch(place)
+                if await asyncio.to_thread(file_digest, there) != file_digest(path):
+                    message = f"another file named {path.name} is in the inbox already"
+                    raise StudioError(message, next_step="Rename the file.")
             console.print(f"{path.name} is in {studio.store.url}/inbox")

@@ -104,6 +104,23 @@ def _read_grid(film: Path) -> _Grid:
     return _Grid(slots=slots_of(stamps), keys=sorted(keys))
 
 
+def frames_shown(film: Path) -> int:
+    """Count the frames that a film shows, which are fewer than it stores if it was copied.
+
+    Args:
+        film: A film of constant rate.
+
+    Returns:
+        Number of slots on its grid.
+
+    Raises:
+        MediaError: Not a video.
+    """
+    with open_media(film) as container:
+        packets = container.demux(picture_stream(container, film))
+        return len(slots_of([p.pts for p in packets if p.pts is not None and not p.is_discard]))
+
+
 def slots_of(stamps: Iterable[int]) -> list[int]:
     """Say which frame each slot of a film shows.
 

@@ -13,6 +13,7 @@ from typing import cast
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from pydantic import BaseModel, ConfigDict
@@ -168,9 +169,13 @@ def _read_packets(
     reach = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
     cut = container.format.name.startswith("mov") and reach > path.stat().st_size
     shown: list[VideoFrame] = []
+    damage: FFmpegError | None = None
     for packet in container.demux([stream] if sound is None else [stream, sound]):
-        if not shown and packet.stream_index == stream.index:
-            shown += cast("list[VideoFrame]", packet.decode())
+        if not (shown or damage) and packet.stream_index == stream.index:
+            try:
+                shown += cast("list[VideoFrame]", packet.decode())
+            except FFmpegError as error:  # of a file cut short the end says more
+                damage = error
         if packet.size == 0 or packet.is_discard:
             continue
         cut = cut or packet.is_corrupt
@@ -181,6 +186,8 @@ def _read_packets(
             f"{path} is cut short: {len(picture.packets)} frames are there of {stream.frames}.",
             next_step="Fetch it again; the download did not come to its end.",
         )
+    if damage:
+        raise damage
     if not picture.packets:
         raise MediaError(
             f"{path} has a video track without a single frame.",

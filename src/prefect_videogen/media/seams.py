@@ -19,8 +19,7 @@ from PIL import Image
 
 from prefect_videogen.errors import MediaError
 from prefect_videogen.media.colour import RGB
-from prefect_videogen.media.containers import open_media, picture_stream
-from prefect_videogen.media.frames_at import each_frame_at, slots_of
+from prefect_videogen.media.frames_at import each_frame_at, frames_shown
 
 Flag = Literal["", "jump", "repeat"]
 
@@ -114,7 +113,7 @@ def seam_frames(
     Raises:
         MediaError: Not a video, damaged, or a cut is not within the film.
     """
-    total = _frames_shown(film)
+    total = frames_shown(film)
     for cut in cuts:
         if not 0 < cut < total:
             raise MediaError(
@@ -202,12 +201,6 @@ def flag_of(shown: Differing, *steps: Differing | None) -> Flag:
 
 def _shift(difference: Differing) -> float:
     return max(abs(difference.red), abs(difference.green), abs(difference.blue))
-
-
-def _frames_shown(film: Path) -> int:
-    with open_media(film) as container:
-        packets = container.demux(picture_stream(container, film))
-        return len(slots_of([p.pts for p in packets if p.pts is not None and not p.is_discard]))
 
 
 def _shrunk(rgb: RGB, width: int) -> RGB:
