@@ -11,8 +11,9 @@ from prefect_videogen.buying import OnExpired, OnUnknown
 from prefect_videogen.errors import Fault, StoryboardError
 from prefect_videogen.fetching import Clip
 from prefect_videogen.flows.hooks import tell_open_jobs
-from prefect_videogen.flows.making import RunOptions, Wait, make_clip
+from prefect_videogen.flows.making import RunOptions, make_clip
 from prefect_videogen.flows.twins import sync_twin
+from prefect_videogen.flows.waiting_mode import Wait
 from prefect_videogen.plan import Plan
 from prefect_videogen.storyboard import Shot, Storyboard
 from prefect_videogen.survey import Board
@@ -66,7 +67,8 @@ async def generate_clip(
         take: Which deliberate version this is; another one is bought anew.
         studio: Name of the studio; `env` is made from the environment.
         plan_only: Publish the plan as an artifact and buy nothing.
-        wait: How to wait for jobs; `auto` or `poll` in this version.
+        wait: How to wait for jobs: `poll`, `callback`, or `auto`: by callbacks where the studio
+            has an endpoint. `suspend` is not in this version.
         budget: Most money to spend, in the currency of the studio's prices; 0 is no limit.
         budget_name: Name the budget is kept under, with all runs of that name; by default the
             film's.

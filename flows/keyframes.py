@@ -10,8 +10,9 @@ from prefect_videogen.errors import Fault, StoryboardError
 from prefect_videogen.filming import Film
 from prefect_videogen.flows.clip import Tier
 from prefect_videogen.flows.hooks import tell_open_jobs
-from prefect_videogen.flows.making import RunOptions, Wait, make
+from prefect_videogen.flows.making import RunOptions, make
 from prefect_videogen.flows.twins import sync_twin
+from prefect_videogen.flows.waiting_mode import Wait
 from prefect_videogen.plan import Plan
 from prefect_videogen.storyboard import Shot, Storyboard
 from prefect_videogen.survey import Board
@@ -55,7 +56,8 @@ async def generate_keyframes(
         title: The film's title; names its folder.
         studio: Name of the studio; `env` is made from the environment.
         plan_only: Publish the plan as an artifact and buy nothing.
-        wait: How to wait for jobs; `auto` or `poll` in this version.
+        wait: How to wait for jobs: `poll`, `callback`, or `auto`: by callbacks where the studio
+            has an endpoint. `suspend` is not in this version.
         budget: Most money to spend, in the currency of the studio's prices; 0 is no limit.
         budget_name: Name the budget is kept under, with all runs of that name; by default the
             film's.

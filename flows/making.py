@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from prefect.runtime import flow_run
 
@@ -37,6 +37,7 @@ from prefect_videogen.errors import (
 )
 from prefect_videogen.fetching import Clip
 from prefect_videogen.filming import Film, Missing, deliver, finish, parts_of
+from prefect_videogen.flows.waiting_mode import Wait, choose_wait
 from prefect_videogen.forecasting import Forecast, forecast
 from prefect_videogen.handing import Handed
 from prefect_videogen.plan import LAST_FRAME, Handing, Plan, PlannedClip
@@ -47,8 +48,6 @@ from prefect_videogen.survey import Board, Survey, survey
 from prefect_videogen.tasks import download, report, stitch, submit, wait
 
 logger = logging.getLogger(__name__)
-
-Wait = Literal["auto", "poll", "callback", "suspend"]
 
 
 @dataclass(frozen=True)
@@ -85,9 +84,6 @@ class RunOptions:
         Raises:
             StudioError: Naming the parameter and what would do.
         """
-        if self.wait in {"callback", "suspend"}:
-            message = f"wait = {self.wait} is not in this version"
-            raise StudioError(message, next_step="Use wait = auto or poll.")
         if self.max_new_clips < 0:
             message = f"max_new_clips = {self.max_new_clips} is below 0"
             raise StudioError(message, next_step="Use 0 for no limit.")
@@ -138,6 +134,7 @@ async def _making(board: Board, options: RunOptions) -> AsyncIterator[Plan | _Ma
     options.check()
     scheduled = scheduled_start()
     async with opened(options.studio, run=flow_run.get_id() or "") as studio:
+        choose_wait(studio, options.wait)
         surveyed = await survey(
             studio,
             board,

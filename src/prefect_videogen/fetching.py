@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import BaseModel, ConfigDict
 
+from prefect_videogen.buying import ask
 from prefect_videogen.buying.policy import end_of
 from prefect_videogen.buying.request import How, Job
 from prefect_videogen.downloading import BrokenError, Download, GoneError
@@ -230,8 +231,7 @@ async def _download(studio: OpenStudio, job: Job, ready: Ready, place: Path) -> 
 async def _fresh_url(studio: OpenStudio, job: Job) -> str | None:
     """Ask the job's status for a URL that may still live; None if it tells none."""
     try:
-        client = await studio.client(job.vendor)
-        status = await client.status(job.model, job.job_id)
+        status = await ask(studio, job.vendor, job.model, job.job_id)
     except VendorError as error:
         logger.warning("Shot %s: no fresh URL: %s", job.shot, error)
         return None
