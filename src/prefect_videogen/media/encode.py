@@ -8,7 +8,9 @@ and pictures that are encoded already to `copying`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +27,6 @@ from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Stream
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 from av.video.stream import VideoStream
@@ -53,6 +54,8 @@ SOUND_BIT_RATE = 192_000
 # Bit-exact muxing leaves out the library's version; no creation time is ever written.
 MUXER = {"movflags": "+faststart", "fflags": "+bitexact"}
 _BLOCK = 1024
+# Pieces of sound, a tenth of a second each, that may wait for their encoder.
+_PIECES_BEHIND = 10
 _WORST_CRF = 51
 
 
@@ -85,6 +88,9 @@ class FilmFile(ABC):
         self._sound_track: AudioStream | None = None
         self._pending: Sound = np.zeros((2, 0), np.float32)
         self._encoded_samples = 0
+        # Sound is encoded beside the picture; only this thread writes to the file.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="sound")
+        self._encoding: deque[Future[list[Packet[Any]]]] = deque()
 
     def __enter__(self) -> Self:
         # Beside the film, so that moving it into place is one step; made like any other file,
@@ -119,6 +125,7 @@ class FilmFile(ABC):
             else:
                 self._abandon()
         finally:
+            self._pool.shutdown(cancel_futures=True)
             self._part.unlink(missing_ok=True)
 
     def write_sound(self, samples: npt.NDArray[np.float32]) -> None:
@@ -142,9 +149,10 @@ class FilmFile(ABC):
             )
         self.samples += samples.shape[1]
         self._pending = np.concatenate([self._pending, samples.astype(np.float32)], axis=1)
-        while self._pending.shape[1] >= _BLOCK:
-            self._encode_block(self._pending[:, :_BLOCK])
-            self._pending = self._pending[:, _BLOCK:]
+        whole = self._pending.shape[1] // _BLOCK * _BLOCK
+        if whole:
+            self._encode_sound(self._pending[:, :whole])
+            self._pending = self._pending[:, whole:]
 
     @abstractmethod
     def _begin(self) -> None:
@@ -167,25 +175,47 @@ class FilmFile(ABC):
         track.format = "fltp"
         self._sound_track = track
 
-    def _encode_block(self, block: Sound) -> None:
+    def _encode_sound(self, samples: Sound | None) -> None:
+        """Hand sound to its encoder; None ends it."""
+        # Opens the encoders, which two threads must not do at once.
+        self._container.start_encoding()
+        self._encoding.append(self._pool.submit(self._sound_packets, samples))
+        self._mux_sound(_PIECES_BEHIND)
+
+    def _sound_packets(self, samples: Sound | None) -> list[Packet[Any]]:
+        if samples is None:
+            return self._packets(self._sound_track, None)
+        blocks = (samples[:, at : at + _BLOCK] for at in range(0, samples.shape[1], _BLOCK))
+        return [
+            packet
+            for block in blocks
+            for packet in self._packets(self._sound_track, self._sound_frame(block))
+        ]
+
+    def _sound_frame(self, block: Sound) -> AudioFrame:
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout="stereo")
         frame.sample_rate = SOUND_RATE
         frame.pts = self._encoded_samples
         frame.time_base = Fraction(1, SOUND_RATE)
         self._encoded_samples += block.shape[1]
-        self._encode(cast("AudioStream", self._sound_track), frame)
+        return frame
 
-    def _encode(
-        self, track: VideoStream | AudioStream, frame: VideoFrame | AudioFrame | None
-    ) -> None:
+    def _mux_sound(self, most: int) -> None:
+        """Write what sound is encoded, and wait while more than `most` pieces of it are not."""
+        while self._encoding and (len(self._encoding) > most or self._encoding[0].done()):
+            self._mux(self._encoding.popleft().result())
+
+    def _encode(self, track: VideoStream, frame: VideoFrame | None) -> None:
+        self._mux(self._packets(track, frame))
+
+    def _packets(
+        self, track: VideoStream | AudioStream | None, frame: VideoFrame | AudioFrame | None
+    ) -> list[Packet[Any]]:
+        encode = cast("VideoStream", track).encode  # track and frame go together
         try:
-            packets = cast(
-                "Iterable[Packet[Stream]]",
-                track.encode(frame),  # type: ignore[arg-type]  # track and frame go together
-            )
+            return list(encode(cast("VideoFrame", frame)))
         except FFmpegError as error:
             raise self._unwritable(error) from error
-        self._mux(packets)
 
     def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         try:
@@ -201,10 +231,12 @@ class FilmFile(ABC):
                 next_step="Give at least one frame.",
             )
         if self._pending.shape[1]:
-            self._encode_block(self._pending)
+            self._encode_sound(self._pending)
+        self._mux_sound(0)
         self._end_picture()
         if self._sound_track is not None and self.samples:
-            self._encode(self._sound_track, None)
+            self._encode_sound(None)
+            self._mux_sound(0)
         try:
             self._container.close()
         except FFmpegError as error:
