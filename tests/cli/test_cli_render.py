@@ -43,7 +43,7 @@ def changes_in(text: str) -> list[tuple[str, str, str]]:
 def test_render_as_json_prints_the_manifest_and_nothing_else(first, place, emulator):
     assert first.code == 0
     manifest = json.loads(first.out)
-    assert [shot["shot"] for shot in manifest["shots"]] == ["a", "b"]
+    assert [shot["id"] for shot in manifest["shots"]] == ["a", "b"]
     assert (place / "film.mp4").stat().st_size > 1000
     assert len(emulator.charges) == 2
 

@@ -68,8 +68,8 @@ async def test_manifest_says_how_every_shot_was_made(stage, artifact):
     )
     manifest = json.loads(stage.path(film.manifest).read_text())
     assert manifest["sandbox"] is True
-    assert [shot["shot"] for shot in manifest["shots"]] == ["a", "b"]
-    assert manifest["shots"][0]["asked"]["params"]["seed"] == 3
+    assert [shot["id"] for shot in manifest["shots"]] == ["a", "b"]
+    assert manifest["shots"][0]["bought"]["params"]["seed"] == 3
     assert manifest["film"]["sha256"] == film.sha256
     assert manifest["film"]["frames"] == film.frames == 80
     table = await artifact("film-told")
@@ -240,7 +240,6 @@ async def test_plan_names_exactly_what_the_run_then_buys(stage):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"wait": "suspend"}, "wait = suspend"),
         ({"wait": "callback"}, "wait = callback"),
         ({"budget": -1.5}, "no amount of money"),
         ({"budget_name": "june"}, "has no budget"),
