@@ -4,6 +4,7 @@ from prefect_videogen.blocks.callbacks import CallbackEndpoint
 from prefect_videogen.blocks.credentials import ApixoCredentials, EvolinkCredentials
 from prefect_videogen.blocks.media import MediaStore
 from prefect_videogen.blocks.opening import load_studio, opened
+from prefect_videogen.blocks.sleepers import resume, resumer
 from prefect_videogen.blocks.studio import Studio
 
 __all__ = [
@@ -14,4 +15,6 @@ __all__ = [
     "Studio",
     "load_studio",
     "opened",
+    "resume",
+    "resumer",
 ]

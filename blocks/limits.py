@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections import deque
@@ -23,6 +24,7 @@ import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.exceptions import ObjectAlreadyExists
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from prefect_videogen.blocks.wakes import server_is_shared
 from prefect_videogen.errors import StudioError
@@ -43,7 +45,11 @@ LONGEST_REST = 1.0
 AWAY = 30.0
 """Seconds without an answer of the server after which this process keeps to its own limit."""
 
-_LOCKED, _UNPROCESSABLE, _GONE = 423, 422, 410
+SHARE_OF_WAITING = 4
+"""A large limit's block grows to one share in so many of those who wait, so that a thousand at once
+need a dozen acquisitions and not forty, on a server that their tasks keep busy."""
+
+_LOCKED, _UNPROCESSABLE, _GONE, _BUSY = 423, 422, 410, 503
 _said: set[str] = set()
 
 
@@ -64,6 +70,10 @@ async def create_limits(limits: Iterable[Limit]) -> None:
             except ObjectAlreadyExists:  # somebody else sets up at the same time
                 change = GlobalConcurrencyLimitUpdate(limit=limit.most)
                 await client.update_global_concurrency_limit(limit.name, change)
+
+
+class BusyError(Exception):
+    """The server can't serve just now, but it answers."""
 
 
 @dataclass(eq=False)
@@ -208,40 +218,57 @@ class PrefectSlots:
 
     async def _acquire_for_all(self, pool: _Pool) -> str:
         """Acquire until nobody waits; says what is wrong if that is impossible here."""
-        want, began, told = pool.limit.block, time.monotonic(), 0
+        want, began, told = math.inf, time.monotonic(), 0
         answered = began
         while wanted := sum(1 for future in pool.waiting if not future.done()):
+            slots = int(min(want, _block(pool.limit, wanted), wanted))
             try:
-                granted = await self._acquire(pool, min(want, wanted))
+                granted = await self._acquire(pool, slots)
             except httpx.TransportError as error:
                 if time.monotonic() - answered > AWAY:
                     return f"can't be asked for ({type(error).__name__})"
                 granted = False
+            except BusyError:
+                answered = time.monotonic()
+                await self._pause(pool)
+                continue
             else:
                 answered = time.monotonic()
             if granted is None:
                 return "is not set up (`prefect-videogen setup` does that)"
             if granted:
-                want, began, told = pool.limit.block, time.monotonic(), 0
+                want, began, told = math.inf, time.monotonic(), 0
                 continue
-            want = max(want // 2, 1)
+            want = max(slots // 2, 1)
             if time.monotonic() - began > TOLD_EVERY * (told + 1):
                 told += 1
                 _tell_long_wait(pool.limit, time.monotonic() - began)
-            await asyncio.sleep(pool.limit.retry * (1 + random.random() / 2))  # noqa: S311 - jitter
+            await self._pause(pool)
         return ""
 
+    async def _pause(self, pool: _Pool) -> None:
+        await asyncio.sleep(pool.limit.retry * (1 + random.random() / 2))  # noqa: S311 - jitter
+
     async def _acquire(self, pool: _Pool, slots: int) -> bool | None:
-        """Try once to acquire slots: whether there were so many; None if there is no limit."""
+        """Try once to acquire slots: whether there were so many; None if there is no limit.
+
+        Raises:
+            BusyError: If the server has no time to say.
+        """
         client = await self._connected()
         began = time.monotonic()
         try:
-            response = await client.increment_concurrency_slots_with_lease(
-                names=[pool.limit.name], slots=slots, mode="concurrency", lease_duration=LEASE
-            )
+            # Prefect's client would answer a busy server (SQLite under load) with pauses of up to
+            # half a minute, while everybody waits; the next try here comes much sooner.
+            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+                response = await client.increment_concurrency_slots_with_lease(
+                    names=[pool.limit.name], slots=slots, mode="concurrency", lease_duration=LEASE
+                )
         except httpx.HTTPStatusError as error:
             if error.response.status_code == _LOCKED:
                 return False
+            if error.response.status_code == _BUSY:
+                raise BusyError from None
             if error.response.status_code == _UNPROCESSABLE and slots > 1:
                 return False  # made smaller than a block; fewer are asked for next
             raise
@@ -336,6 +363,11 @@ class PrefectSlots:
         except (httpx.HTTPError, OSError) as error:
             name = type(error).__name__
             logger.warning("A slot of %s is left to its lease: %s", pool.limit.name, name)
+
+
+def _block(limit: Limit, wanted: int) -> int:
+    """The most slots to acquire at once when so many are wanted."""
+    return limit.block if limit.exact else max(limit.block, wanted // SHARE_OF_WAITING)
 
 
 def _refusal(limit: Limit, error: httpx.HTTPStatusError) -> StudioError:

@@ -15,6 +15,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from prefect_videogen.flows import (
     collect_results,
+    generate_batch,
     generate_chain,
     generate_clip,
     generate_keyframes,
@@ -29,7 +30,7 @@ COLLECT_OLDER_THAN = 30
 
 async def deployments() -> list[RunnerDeployment]:
     """One deployment per flow, all named `videogen`; only collecting has a schedule, inactive."""
-    flows = (generate_clip, generate_chain, generate_keyframes, generate_storyboard)
+    flows = (generate_clip, generate_chain, generate_keyframes, generate_storyboard, generate_batch)
     made = [
         await flow.ato_deployment(
             name=NAME, tags=["videogen"], entrypoint_type=EntrypointType.MODULE_PATH

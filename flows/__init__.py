@@ -1,5 +1,6 @@
-"""Prefect flows: a clip, a chain, keyframes, a storyboard, collecting; each with a sync twin."""
+"""Prefect flows: clip, chain, keyframes, storyboard, batch, collecting; each with a sync twin."""
 
+from prefect_videogen.flows.batch import generate_batch, generate_batch_sync
 from prefect_videogen.flows.chain import generate_chain, generate_chain_sync
 from prefect_videogen.flows.clip import generate_clip, generate_clip_sync
 from prefect_videogen.flows.collect import collect_results, collect_results_sync
@@ -9,6 +10,8 @@ from prefect_videogen.flows.storyboard import generate_storyboard, generate_stor
 __all__ = [
     "collect_results",
     "collect_results_sync",
+    "generate_batch",
+    "generate_batch_sync",
     "generate_chain",
     "generate_chain_sync",
     "generate_clip",

@@ -1,4 +1,4 @@
-"""collect-results: rescue what dead runs bought, before it expires; made to be scheduled."""
+"""collect-results: rescue what dead runs bought, and wake suspended ones; made to be scheduled."""
 
 # No `from __future__ import annotations` here: what `serve()` offers runs in a child process of
 # Prefect's, which then can't find what annotations written as text stand for.
@@ -15,11 +15,13 @@ from prefect_videogen.tasks import collect, report
 async def collect_results(studio: str = "default", older_than: int = 0) -> Collected:
     """Fetch finished jobs whose runs died, and report what is running, unknown or lost.
 
+    Suspended runs whose jobs have all ended are resumed, where no callback receiver did that.
     Buys nothing, and does no harm beside live runs.
 
     Args:
         studio: Name of the studio; only jobs of its accounts are touched.
-        older_than: Leave younger jobs alone: least age in minutes since the submission.
+        older_than: Leave younger jobs alone: least age in minutes since the submission. Jobs that
+            a suspended run sleeps for are asked for as soon as they can have ended.
 
     Returns:
         What was found.
@@ -32,7 +34,7 @@ async def collect_results(studio: str = "default", older_than: int = 0) -> Colle
         message = f"older_than = {older_than} is below 0"
         raise StudioError(message, next_step="Use 0 for jobs of any age.")
     collected = await collect(studio, older_than=older_than)
-    if collected.jobs:
+    if collected.jobs or collected.resumed:
         await report(collected)
     return collected
 

@@ -57,7 +57,8 @@ async def generate_keyframes(
         studio: Name of the studio; `env` is made from the environment.
         plan_only: Publish the plan as an artifact and buy nothing.
         wait: How to wait for jobs: `poll`, `callback`, or `auto`: by callbacks where the studio
-            has an endpoint. `suspend` is not in this version.
+            has an endpoint; or `suspend`: like `auto` until only jobs are running, then without
+            a process. For runs of a deployment.
         budget: Most money to spend, in the currency of the studio's prices; 0 is no limit.
         budget_name: Name the budget is kept under, with all runs of that name; by default the
             film's.

@@ -37,6 +37,7 @@ from prefect_videogen.errors import (
 )
 from prefect_videogen.fetching import Clip
 from prefect_videogen.filming import Film, Missing, deliver, finish, parts_of
+from prefect_videogen.flows.sleeping import Rest, woken
 from prefect_videogen.flows.waiting_mode import Wait, choose_wait
 from prefect_videogen.forecasting import Forecast, forecast
 from prefect_videogen.handing import Handed
@@ -134,7 +135,7 @@ async def _making(board: Board, options: RunOptions) -> AsyncIterator[Plan | _Ma
     options.check()
     scheduled = scheduled_start()
     async with opened(options.studio, run=flow_run.get_id() or "") as studio:
-        choose_wait(studio, options.wait)
+        suspends = choose_wait(studio, options.wait)
         surveyed = await survey(
             studio,
             board,
@@ -161,10 +162,12 @@ async def _making(board: Board, options: RunOptions) -> AsyncIterator[Plan | _Ma
             on_unknown=options.on_unknown,
             on_expired=options.on_expired,
         )
-        check_cap(ahead, options.max_new_clips)
-        spending = Spending(studio, budgets, ahead)
+        before = await woken(studio) if suspends else None
+        check_cap(ahead, options.max_new_clips, before.bought if before else 0)
+        spending = Spending(studio, budgets, ahead, before)
+        rest = Rest(spending, suspends=suspends, before=before)
         await spending.begin()
-        yield _Making(studio, surveyed, options, spending)
+        yield _Making(studio, surveyed, options, spending, rest)
 
 
 def scheduled_start() -> datetime:
@@ -172,13 +175,18 @@ def scheduled_start() -> datetime:
     return flow_run.get_scheduled_start_time()
 
 
-def check_cap(ahead: Forecast, most: int) -> None:
+def check_cap(ahead: Forecast, most: int, bought: int = 0) -> None:
     """Refuse to buy more clips than allowed; 0 allows all.
+
+    Args:
+        ahead: What has to be bought.
+        most: Most clips that the run may buy.
+        bought: How many it has bought, before it slept.
 
     Raises:
         BudgetExceeded: Before anything is bought.
     """
-    count = len(ahead.purchases)
+    count = len(ahead.purchases) + bought
     if most and count > most:
         message = f"{count} clips would have to be bought, max_new_clips is {most}"
         raise BudgetExceeded(message, next_step="Nothing was bought. Raise it or drop shots.")
@@ -188,11 +196,18 @@ class _Making:
     """One run of one plan: the clips as they come, and what is missing."""
 
     def __init__(
-        self, studio: OpenStudio, surveyed: Survey, options: RunOptions, spending: Spending
+        self,
+        studio: OpenStudio,
+        surveyed: Survey,
+        options: RunOptions,
+        spending: Spending,
+        rest: Rest,
     ) -> None:
         self.studio = studio
         self.spending = spending
-        self.cap = Cap(options.max_new_clips, len(spending.forecast.purchases))
+        self.rest = rest
+        self.bought_before = rest.bought
+        self.cap = Cap(options.max_new_clips, len(spending.forecast.purchases) + rest.bought)
         self.plan = surveyed.plan
         self.surveyed = surveyed
         self.options = options
@@ -203,7 +218,8 @@ class _Making:
         runs: dict[str, asyncio.Task[Clip | Missing]] = {}
         for clip in self.plan.clips:
             tell(clip.id, "waiting", expected=None)
-            runs[clip.id] = asyncio.create_task(self._shot(clip, runs), name=clip.id)
+            runs[clip.id] = asyncio.create_task(self._shot(clip), name=clip.id)
+        self.rest.watch(runs)
         try:
             results = dict(zip(runs, await asyncio.gather(*runs.values()), strict=True))
         except BaseException:
@@ -253,7 +269,7 @@ class _Making:
         film = film.model_copy(
             update={
                 "clips": tuple(found),
-                "bought": sum(clip.how == "bought" for clip in found),
+                "bought": self.bought_before + sum(clip.how == "bought" for clip in found),
                 "missing": tuple(missing),
                 "money": money,
             }
@@ -264,12 +280,10 @@ class _Making:
             film = await deliver(self.studio, film, self.options.deliver_to)
         return film
 
-    async def _shot(
-        self, clip: PlannedClip, runs: Mapping[str, asyncio.Task[Clip | Missing]]
-    ) -> Clip | Missing:
+    async def _shot(self, clip: PlannedClip) -> Clip | Missing:
         handed: dict[str, Handed] = {}
         for name in clip.depends_on:
-            before = await runs[name]
+            before = await self.rest.after(clip.id, name)
             if isinstance(before, Missing):
                 reason = f"starts on the last frame of {name}, which is missing"
                 return self._missing(clip, VideoGenError(reason, next_step=f"Mend {name} first."))
@@ -301,11 +315,13 @@ class _Making:
         for number in range(1, MOST_JOBS + 1):
             job = await self._submit(request, allowance)
             try:
+                await self.rest.until_over(request.clip.id, job)
                 job_done = await wait(job, options.studio)
                 return await download(job_done, options.studio, handing=handing)
             except VendorError as error:
                 if job.how == "bought" and error.billed == "no":
                     allowance.give_back()
+                    self.rest.bought -= 1
                 passing = isinstance(error, JobFailed) and error.transient
                 if not passing or number == MOST_JOBS:
                     raise
@@ -330,6 +346,7 @@ class _Making:
             bought = isinstance(error, SubmissionUnknown)
             raise
         finally:
+            self.rest.bought += bought
             if allowed and not bought:
                 allowance.give_back()
         return job

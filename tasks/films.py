@@ -9,13 +9,14 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
+from prefect_videogen.batching import Batch
 from prefect_videogen.blocks import opened
 from prefect_videogen.collecting import Collected
 from prefect_videogen.filming import Film, FilmPart, make_film
 from prefect_videogen.footage import Music
 from prefect_videogen.plan import Plan
 from prefect_videogen.storyboard import FilmOptions
-from prefect_videogen.tasks.tables import collected_table, film_table, plan_table
+from prefect_videogen.tasks.tables import batch_table, collected_table, film_table, plan_table
 
 
 @task(name="stitch", task_run_name="stitch {slug}", cache_policy=NO_CACHE)
@@ -63,8 +64,8 @@ async def stitch(
 
 
 @task(name="report", cache_policy=NO_CACHE)
-async def report(result: Plan | Film | Collected) -> None:
-    """Leave a plan, a film's shots or what was collected as a table in Prefect's UI.
+async def report(result: Plan | Film | Collected | Batch) -> None:
+    """Leave a plan, a film's shots, a batch or what was collected as a table in Prefect's UI.
 
     Args:
         result: What to report on.
@@ -75,6 +76,9 @@ async def report(result: Plan | Film | Collected) -> None:
     elif isinstance(result, Collected):
         key, text = "collect-results", collected_table(result)
         description = "Jobs of runs that died"
+    elif isinstance(result, Batch):
+        key, text = "generate-batch", batch_table(result)
+        description = f"Films of the batch {result.name}"
     else:
         key, text = f"film-{result.slug}", film_table(result)
         description = f"Shots of {result.title or result.slug}"

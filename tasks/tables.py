@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from prefect_videogen.batching import Batch, BatchEntry
 from prefect_videogen.collecting import Collected, Found
 from prefect_videogen.filming import Film
 from prefect_videogen.plan import Plan
@@ -91,7 +92,33 @@ def collected_table(collected: Collected) -> str:
     ]
     head = ("state", "shot", "model", "job", "billed", "key", "what")
     other = f"\n\n{collected.elsewhere} more of other accounts." if collected.elsewhere else ""
-    return "# Collected\n\n" + "\n".join(_table(head, rows)) + other
+    runs = "".join(f"\n\nRun `{run}` was resumed." for run in collected.resumed)
+    return "# Collected\n\n" + "\n".join(_table(head, rows)) + runs + other
+
+
+def batch_table(batch: Batch) -> str:
+    """A batch as Markdown: each storyboard's film or the reason, and what it cost."""
+    rows = [
+        (
+            _cell(entry.storyboard),
+            entry.state,
+            str(entry.bought),
+            " + ".join(str(money) for money in entry.estimate),
+            f"`{entry.run}`" if entry.run else "",
+            _cell(_film_of(entry)),
+        )
+        for entry in batch.entries
+    ]
+    head = ("storyboard", "state", "bought", "estimate", "run", "film")
+    made = len(batch.entries) - len(batch.failed)
+    table = "\n".join(_table(head, rows))
+    return f"# Batch {batch.name}\n\n{table}\n\n{made} of {len(batch.entries)} made."
+
+
+def _film_of(entry: BatchEntry) -> str:
+    film = f"`{entry.path}`, {entry.frames} frames" if entry.path else ""
+    gaps = f"without {', '.join(entry.missing)}" if entry.missing else ""
+    return ", ".join(text for text in (film, gaps, entry.reason) if text)
 
 
 def _by_outcome(collected: Collected) -> list[tuple[str, tuple[Found, ...]]]:

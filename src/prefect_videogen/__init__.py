@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from prefect_videogen.batching import Batch
     from prefect_videogen.blocks import (
         ApixoCredentials,
         CallbackEndpoint,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from prefect_videogen.flows import (
         collect_results,
         collect_results_sync,
+        generate_batch,
+        generate_batch_sync,
         generate_chain,
         generate_chain_sync,
         generate_clip,
@@ -46,6 +49,7 @@ except PackageNotFoundError:  # run from a folder that was never installed
     __version__ = "0"
 
 _HOMES = {
+    "batching": ("Batch",),
     "blocks": (
         "ApixoCredentials",
         "CallbackEndpoint",
@@ -62,6 +66,8 @@ _HOMES = {
     "flows": (
         "collect_results",
         "collect_results_sync",
+        "generate_batch",
+        "generate_batch_sync",
         "generate_chain",
         "generate_chain_sync",
         "generate_clip",
@@ -79,6 +85,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ApixoCredentials",
+    "Batch",
     "CallbackEndpoint",
     "Clip",
     "ClipRequest",
@@ -101,6 +108,8 @@ __all__ = [
     "collect_results",
     "collect_results_sync",
     "download",
+    "generate_batch",
+    "generate_batch_sync",
     "generate_chain",
     "generate_chain_sync",
     "generate_clip",

@@ -2,6 +2,7 @@
 
 Works from the records alone and buys nothing. Beside a live run it does no harm: it writes down
 what that run would write, and a record is created once. One job's trouble never stops the others.
+Suspended runs whose jobs have all ended are resumed, whoever noticed that.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from prefect_videogen.buying import Job, look_once
+from prefect_videogen.buying import job_of, look_once
+from prefect_videogen.buying.buyer import undecided_within
 from prefect_videogen.buying.policy import end_of
 from prefect_videogen.errors import (
     Billed,
@@ -32,6 +35,7 @@ from prefect_videogen.records.listing import (
     tidy,
 )
 from prefect_videogen.settling import undecided_for
+from prefect_videogen.sleeping import Resume, sleepers, wake
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.waiting import schedule_for
 
@@ -90,6 +94,8 @@ class Collected(BaseModel):
         lost: Bought, but expired before it was fetched; recorded.
         troubled: Could not be asked for or fetched this time; as before.
         elsewhere: How many belong to accounts that the studio does not have.
+        resumed: Ids of the suspended runs that go on, as their jobs have ended.
+        asleep: Ids of the suspended runs whose jobs go on.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -101,6 +107,8 @@ class Collected(BaseModel):
     lost: tuple[Found, ...] = ()
     troubled: tuple[Found, ...] = ()
     elsewhere: int = 0
+    resumed: tuple[str, ...] = ()
+    asleep: tuple[str, ...] = ()
 
     @property
     def jobs(self) -> int:
@@ -114,12 +122,16 @@ class Collected(BaseModel):
         return bool(self.unknown or self.lost or self.troubled)
 
 
-async def collect(studio: OpenStudio, *, older_than: float = 0.0) -> Collected:
-    """Ask for every unfinished job once, and fetch what is ready.
+async def collect(
+    studio: OpenStudio, *, older_than: float = 0.0, resume: Resume | None = None
+) -> Collected:
+    """Ask for every unfinished job once, fetch what is ready, and wake whom that lets go on.
 
     Args:
         studio: The open studio; only jobs of its accounts are touched.
-        older_than: Least age of a job in minutes, counted from its submission.
+        older_than: Least age of a job in minutes, counted from its submission; jobs that a
+            suspended run sleeps for are asked for as soon as they can have ended.
+        resume: Resumes suspended runs, if there is a server that can.
 
     Returns:
         What was found.
@@ -128,7 +140,7 @@ async def collect(studio: OpenStudio, *, older_than: float = 0.0) -> Collected:
         RecordError: If the media store can't be listed.
     """
     attempts = await recorded_attempts(studio.store)
-    await tidy(studio.records, attempts)
+    await tidy(studio.records, attempts, partial(_undecided, studio))
     names = sorted(name for name, records in attempts.items() if is_unfinished(records))
     reading = asyncio.Semaphore(READING)
 
@@ -140,7 +152,9 @@ async def collect(studio: OpenStudio, *, older_than: float = 0.0) -> Collected:
     results = [entry for entry in found if isinstance(entry, tuple)]
     jobs = [entry for entry in found if isinstance(entry, _Unfinished)]
     ours = [job for job in jobs if _has_account(studio, job.claimed)]
-    due = [job for job in ours if studio.time.now() - job.since >= older_than * 60]
+    asleep = await sleepers(studio.store)
+    slept_for = {job for jobs in asleep.values() for job in jobs}
+    due = [job for job in ours if _is_due(studio, job, older_than * 60, slept_for)]
     working = asyncio.Semaphore(AT_ONCE)
 
     async def work(job: _Unfinished) -> _Result:
@@ -151,7 +165,13 @@ async def collect(studio: OpenStudio, *, older_than: float = 0.0) -> Collected:
     results += await asyncio.gather(*(work(job) for job in sorted(due, key=_urgency)))
     for outcome, entry in results:
         _log(outcome, entry)
-    return _collected(results, elsewhere=len(jobs) - len(ours))
+    resumed = [run for run in sorted(asleep) if resume and await _woken(studio, resume, run)]
+    return _collected(
+        results,
+        elsewhere=len(jobs) - len(ours),
+        resumed=resumed,
+        asleep=sorted(asleep.keys() - set(resumed)),
+    )
 
 
 async def unfinished_of(studio: OpenStudio, run: str) -> list[Found]:
@@ -213,6 +233,11 @@ def _has_account(studio: OpenStudio, claimed: Claimed) -> bool:
     return account is not None and account.label == claimed.vendor
 
 
+def _undecided(studio: OpenStudio, vendor: str) -> float:
+    account = studio.accounts.get(vendor.partition("@")[0])
+    return undecided_within(account.speed) if account and account.label == vendor else math.inf
+
+
 def _urgency(job: _Unfinished) -> tuple[float, float]:
     ready = job.attempt.ready
     return (ready.expires_at or 0.0 if ready else math.inf), job.since
@@ -242,7 +267,7 @@ def _without_job_id(studio: OpenStudio, job: _Unfinished) -> _Result:
 
 
 async def _bring(studio: OpenStudio, job: _Unfinished) -> _Result:
-    looked = await look_once(studio, _job(job))
+    looked = await look_once(studio, job_of(job.key, job.attempt))
     if looked.state == "submitted":
         return "running", _found(job, reason="is still being made")
     clip = await fetch_clip(studio, looked)
@@ -292,25 +317,6 @@ async def _not_found(studio: OpenStudio, job: _Unfinished, error: JobNotFound) -
     return "lost", _found(job, reason=gone.message, next_step=gone.next_step)
 
 
-def _job(job: _Unfinished) -> Job:
-    submitted, claimed = job.attempt.submitted, job.claimed
-    if submitted is None:
-        message = f"attempt {job.attempt.number} of {job.key} has no job"
-        raise ValueError(message)
-    return Job(
-        shot=claimed.shot,
-        key=job.key,
-        attempt=job.attempt.number,
-        vendor=claimed.vendor,
-        model=claimed.model,
-        mode="",
-        job_id=submitted.job_id,
-        state="ready" if job.attempt.ready else "submitted",
-        how="resumed",
-        submitted_at=submitted.at,
-    )
-
-
 def _found(job: _Unfinished, *, billed: Billed = "yes", **more: Any) -> Found:
     ready = job.attempt.ready
     about = {"charge": ready.charge if ready else None, **more}
@@ -326,11 +332,29 @@ def _found(job: _Unfinished, *, billed: Billed = "yes", **more: Any) -> Found:
     )
 
 
-def _collected(results: Sequence[_Result], *, elsewhere: int) -> Collected:
+async def _woken(studio: OpenStudio, resume: Resume, run: str) -> bool:
+    try:
+        return await wake(studio, resume, run)
+    except Exception:  # one run's trouble must not stop the others; the next collecting repeats it
+        logger.exception("The suspended run %s could not be woken", run)
+        return False
+
+
+def _is_due(
+    studio: OpenStudio, job: _Unfinished, age: float, slept_for: Collection[AttemptName]
+) -> bool:
+    if AttemptName(job.key, job.attempt.number) in slept_for:
+        model = studio.model_named(job.claimed.model)
+        speed = studio.account(job.claimed.vendor).speed
+        age = min(age, schedule_for(model, (0, 0), speed).first)
+    return studio.time.now() - job.since >= age
+
+
+def _collected(results: Sequence[_Result], **more: Any) -> Collected:
     lists: dict[Outcome, list[Found]] = {}
     for outcome, entry in results:
         lists.setdefault(outcome, []).append(entry)
-    return Collected.model_validate({**lists, "elsewhere": elsewhere})
+    return Collected.model_validate({**lists, **more})
 
 
 def _log(outcome: Outcome, entry: Found) -> None:

@@ -7,9 +7,11 @@ redirect from elsewhere into this network, a size cap. What the bytes are is for
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import re
 import socket
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -69,7 +71,8 @@ class Download:
             BrokenError: If it ends too early.
         """
         own_host = self.own_host
-        async with httpx.AsyncClient(timeout=TIMEOUT, transport=self.transport) as client:
+        transport = self.transport
+        async with httpx.AsyncClient(timeout=TIMEOUT, transport=transport, verify=_tls()) as client:
             for _ in range(MOST_REDIRECTS + 1):
                 await check_address(url, own_host)
                 async with client.stream("GET", url, headers=self._headers()) as answer:
@@ -132,6 +135,12 @@ class Download:
             self.place.unlink(missing_ok=True)
             message = f"the result is larger than {LARGEST_CLIP // 2**30} GiB"
             raise DownloadError(message)
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """The certificates to trust, read once: that takes as long as a small download."""
+    return httpx.create_ssl_context()
 
 
 async def check_address(url: str, own_host: str) -> None:

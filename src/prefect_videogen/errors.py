@@ -31,6 +31,7 @@ between processes, and none of them ever holds a key or a signed URL.
     * UntrustedAddress       the vendor's URL leads where we don't go
   * MediaError               a picture or clip can't be read, made or joined
   * FilmIncomplete           the run ended with shots missing; carries the result
+  * BatchIncomplete          a batch ended with films missing; carries the result
 """
 
 from __future__ import annotations
@@ -108,6 +109,7 @@ class Fault:
         problem: Why it can't be used.
         remedy: What would do.
         line: Line in the storyboard file (from 1), where known.
+        source: Name of the storyboard, where several are checked at once.
     """
 
     shot: str
@@ -116,12 +118,14 @@ class Fault:
     problem: str
     remedy: str
     line: int | None = None
+    source: str = ""
 
     def __str__(self) -> str:
         where = f"shot {self.shot}" if self.shot else "storyboard"
         line = f" (line {self.line})" if self.line else ""
         value = f" = {self.value}" if self.value else ""
-        return f"{where}{line}: {self.field}{value}: {self.problem}; {self.remedy}"
+        source = f"{self.source}: " if self.source else ""
+        return f"{source}{where}{line}: {self.field}{value}: {self.problem}; {self.remedy}"
 
 
 class StoryboardError(VideoGenError):
@@ -277,6 +281,14 @@ class MediaError(VideoGenError):
 
 class FilmIncomplete(VideoGenError):
     """The run ended with shots missing; `result` is the film's result as far as it goes."""
+
+    def __init__(self, message: str, *, result: Any, next_step: str = "") -> None:
+        super().__init__(message, next_step=next_step)
+        self.result = result
+
+
+class BatchIncomplete(VideoGenError):
+    """The batch ended with films missing; `result` is what came of each storyboard."""
 
     def __init__(self, message: str, *, result: Any, next_step: str = "") -> None:
         super().__init__(message, next_step=next_step)

@@ -23,6 +23,7 @@ from prefect_videogen.fetching import Clip
 from prefect_videogen.forecasting import Forecast, Purchase, name_of
 from prefect_videogen.plan import Money, PlannedClip, slugify
 from prefect_videogen.reserving import Purse, is_unbilled, jobs_of, release, reserve
+from prefect_videogen.sleeping import Sleep
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.vendors import Balance
 
@@ -200,12 +201,27 @@ class Spending:
         studio: The open studio.
         budgets: The budgets it has to keep to.
         forecast: What it will have to buy.
+        before: The sleep that it has woken from; its estimate is from before that.
+
+    Attributes:
+        estimate: Estimated price of what had to be bought when the run began.
+        unpriced: How many clips of that had no price.
     """
 
-    def __init__(self, studio: OpenStudio, budgets: Sequence[Budget], forecast: Forecast) -> None:
+    def __init__(
+        self,
+        studio: OpenStudio,
+        budgets: Sequence[Budget],
+        forecast: Forecast,
+        before: Sleep | None = None,
+    ) -> None:
         self.studio = studio
         self.budgets = tuple(budgets)
         self.forecast = forecast
+        self.slept = before is not None
+        self.estimate = before.estimate if before else forecast.estimate
+        unpriced = sum(purchase.clip.price is None for purchase in forecast.purchases)
+        self.unpriced = before.unpriced if before else unpriced
         self._keys: dict[str, str] = {}
         self._before: dict[str, Balance | None] = {}
 
@@ -256,13 +272,13 @@ class Spending:
             What was written; None if nothing had to be bought.
         """
         await self.settle()
-        if not self.forecast.purchases:
+        if not (self.forecast.purchases or self.slept):
             return None
         money = RunMoney(
             run=self.studio.run,
             at=self.studio.time.now(),
-            estimate=self.forecast.estimate,
-            unpriced=sum(p.clip.price is None for p in self.forecast.purchases),
+            estimate=self.estimate,
+            unpriced=self.unpriced,
             budgets=tuple(self._states()),
             clips=tuple(_charge(clip) for clip in clips),
             balances=await self._changes(),

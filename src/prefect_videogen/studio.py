@@ -44,11 +44,15 @@ from prefect_videogen.waiting import (
     spacing,
 )
 
+MOST_SENDING = 50
+"""Submissions under way at one model; fewer than a client has connections."""
+
 
 @dataclass
 class _Shared:
     slots: LocalSlots = field(default_factory=LocalSlots)
     paces: dict[tuple[str, str], Pace] = field(default_factory=dict)
+    gates: dict[tuple[str, str], asyncio.Semaphore] = field(default_factory=dict)
 
 
 @dataclass
@@ -232,6 +236,11 @@ class OpenStudio:
         speed = self.account(model.vendor).speed
         paces = self._share().paces
         return paces.setdefault(self._limit_name(model), Pace(spacing(model, speed), self.time))
+
+    def sending(self, model: Model) -> asyncio.Semaphore:
+        """Held from before a claim until its answer, so that no claim waits for a connection."""
+        gates = self._share().gates
+        return gates.setdefault(self._limit_name(model), asyncio.Semaphore(MOST_SENDING))
 
     def _limit_name(self, model: Model) -> tuple[str, str]:
         return self.account(model.vendor).fingerprint, model.id

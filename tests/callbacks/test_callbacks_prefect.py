@@ -91,11 +91,13 @@ async def test_receiver_on_another_machine_wakes_the_flow(vendors, receiver_log)
     assert {delivery.status for delivery in vendors.deliveries} == {200}
 
     wanted = {"filter": {"event": {"name": ["videogen.job.finished"]}}}
-    async with get_client() as client:
-        found = await client._client.post("/events/filter", json=wanted)
     keys = {getattr(clip, "key", "") for clip in clips}
-    events = [event for event in found.json()["events"] if event["payload"]["key"] in keys]
-    assert {event["payload"]["key"] for event in events} == keys
+    events: list[dict] = []
+    async with get_client() as client, asyncio.timeout(60):
+        while {event["payload"]["key"] for event in events} != keys:  # written down in batches
+            found = await client._client.post("/events/filter", json=wanted)
+            events = [event for event in found.json()["events"] if event["payload"]["key"] in keys]
+            await asyncio.sleep(0.1)
     for event in events:
         assert set(event["payload"]) == {"key", "attempt", "model", "state"}
         assert event["resource"]["prefect.resource.id"].startswith("videogen.job.apixo@sandbox.")

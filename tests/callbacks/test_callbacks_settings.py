@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from pydantic import SecretStr
 
@@ -91,9 +93,13 @@ def test_endpoint_that_a_vendor_can_not_use_is_a_fault_before_anything_is_bought
     choose_wait(studio_from_environment({**EMULATED, **private}).open(), wait)
 
 
-def test_suspending_is_refused():
-    with pytest.raises(StudioError, match="suspend"):
-        choose_wait(studio_from_environment({**REAL, **ENDPOINT}).open(), "suspend")
+@pytest.mark.parametrize(("more", "how"), [({}, "polling"), (ENDPOINT, "callbacks")])
+def test_run_that_can_not_suspend_waits_awake_and_says_so(more, how, caplog):
+    studio = studio_from_environment({**REAL, **more}).open()
+    with caplog.at_level(logging.WARNING):
+        assert choose_wait(studio, "suspend") is False
+    assert f"waits awake, by {how}" in caplog.text
+    assert bool(studio.callbacks) == bool(more)
 
 
 async def test_receiver_needs_an_endpoint_that_can_be_used(monkeypatch):

@@ -13,6 +13,7 @@ from prefect_videogen.deployments.serve import deployments
 ROOT = Path(__file__).parents[2]
 FLOWS = {
     "collect-results",
+    "generate-batch",
     "generate-clip",
     "generate-chain",
     "generate-keyframes",
@@ -50,6 +51,7 @@ async def test_no_default_buys_anything():
     """A form submitted untouched must end in an error about what is missing, not in a purchase."""
     for deployment in await deployments():
         properties = deployment._parameter_openapi_schema.properties
-        for name in ("prompt", "model", "prompts", "pictures", "storyboard_file"):
+        boards = ("storyboard_file", "storyboard_files")
+        for name in ("prompt", "model", "prompts", "pictures", *boards):
             if name in properties:
                 assert properties[name].get("default") in ("", [])

@@ -94,7 +94,6 @@ async def test_plan_only_buys_nothing_and_leaves_an_artifact(stage, artifact):
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "suspend": ({"wait": "suspend"}, "wait = suspend"),
     "callback": ({"wait": "callback"}, "wait = callback"),
     "budget": ({"budget": -5.0}, "no amount of money"),
     "budget_name": ({"budget_name": "june"}, "has no budget"),

@@ -13,6 +13,7 @@ import pytest
 
 from prefect_videogen import errors
 from prefect_videogen.errors import (
+    BatchIncomplete,
     Fault,
     FilmIncomplete,
     JobFailed,
@@ -42,7 +43,7 @@ def make(kind: type[VideoGenError]) -> VideoGenError:
         return kind(
             [Fault("a", "seconds", "7", "is not allowed", "use 5 or 10", 3)], source="b.yaml"
         )
-    if issubclass(kind, FilmIncomplete):
+    if issubclass(kind, FilmIncomplete | BatchIncomplete):
         return kind("2 shots are missing", result={"film": "film.mp4"}, next_step="Run it again.")
     common: dict[str, Any] = {
         "shot": "a",
@@ -76,7 +77,7 @@ def test_error_survives_a_trip_with_all_it_knows(kind, way):
     assert str(again) == str(error)
     assert again.args == error.args
     assert vars(again) == vars(error)
-    assert "went wrong" in str(again) or kind in {StoryboardError, FilmIncomplete}
+    assert "went wrong" in str(again) or kind in {StoryboardError, FilmIncomplete, BatchIncomplete}
 
 
 @pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.__name__)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx import AsyncClient, Request, Response
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.settings import PREFECT_API_URL
@@ -100,6 +101,43 @@ async def test_freed_slots_of_a_block_are_used_before_another_is_taken(limit, ta
         await slot.give_back()
     await slots.aclose()
     assert await taken(large) == 0
+
+
+async def test_many_who_wait_at_once_are_served_in_larger_blocks(limit, taken, acquisitions):
+    slots, large = PrefectSlots(), await limit(400)
+    held = await take(slots, large, 400)
+    assert acquisitions[:3] == [100, 75, 56]
+    assert len(acquisitions) == 9
+    assert await taken(large) == 400
+    for slot in held:
+        await slot.give_back()
+    await slots.aclose()
+    assert await taken(large) == 0
+
+
+async def test_server_that_is_busy_is_asked_again_soon_and_for_as_many(
+    limit, acquisitions, monkeypatch
+):
+    real = AsyncClient.send
+    refused: list[Request] = []
+
+    async def busy_at_first(self: AsyncClient, request: Request, **more: Any) -> Response:
+        if request.url.path.endswith("increment-with-lease") and len(refused) < 2:
+            refused.append(request)
+            return Response(503, request=request)
+        return await real(self, request, **more)
+
+    slots, large = PrefectSlots(), await limit(100)
+    monkeypatch.setattr(AsyncClient, "send", busy_at_first)
+    # Prefect's client alone would wait for 2 and 4 s between its tries.
+    async with asyncio.timeout(5):
+        held = await asyncio.gather(*(slots.take(large) for _ in range(20)))
+    assert len(refused) == 2
+    assert acquisitions == [20, 20, 20]
+    for slot in held:
+        assert slot
+        await slot.give_back()
+    await slots.aclose()
 
 
 async def test_rest_of_a_limit_that_is_smaller_than_a_block_is_used(limit, taken):

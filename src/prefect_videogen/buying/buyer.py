@@ -57,6 +57,16 @@ PATIENCE = 1800.0
 """Seconds for which a throttled submission is tried again."""
 
 
+def window_of(speed: float) -> float:
+    """Seconds that a claim holds at a vendor of some speed."""
+    return max(WINDOW / speed, SHORTEST_WINDOW)
+
+
+def undecided_within(speed: float) -> float:
+    """Seconds after which an open entry that nobody has claimed for is nobody's."""
+    return window_of(speed) + max(AFTER_WINDOW / speed, 1.0)
+
+
 @dataclass
 class Buyer:
     """Buys one clip for one request.
@@ -85,8 +95,8 @@ class Buyer:
         self.time = self.studio.time
         self.account = self.studio.account(self.clip.vendor)
         self.model = self.studio.model(self.clip)
-        self._window = max(WINDOW / self.account.speed, SHORTEST_WINDOW)
-        undecided = self._window + max(AFTER_WINDOW / self.account.speed, 1.0)
+        self._window = window_of(self.account.speed)
+        undecided = undecided_within(self.account.speed)
         self._places = Places(self.studio, self.model, undecided=undecided)
         self._images: list[str] | None = None
         self._tries = 0
@@ -201,7 +211,9 @@ class Buyer:
         """Settle a submission whose answer nobody has, or raise `SubmissionUnknown`."""
         if await self._settled(number, claimed):
             return
-        if self.on_unknown == "resubmit":
+        # What this very run could not settle is a later run's to decide, however often it wakes.
+        ours = bool(self.studio.run) and claimed.run == self.studio.run
+        if self.on_unknown == "resubmit" and not ours:
             logger.warning(
                 "Shot %s: attempt %s is given up as unknown; it may have been billed",
                 self.clip.shot,
@@ -245,6 +257,10 @@ class Buyer:
             await self.purse.cover(self.studio, history)
         body = await self._prepared(number)
         await self.records.describe(self.key, self._description())
+        async with self.studio.sending(self.model):
+            return await self._claim_and_send(number, body)
+
+    async def _claim_and_send(self, number: int, body: bytes) -> Job | None:
         opened = await self._take_place(number)
         if opened is None:
             return None

@@ -1,7 +1,8 @@
 """What a delivery leads to: a status query with our own key, and a record of what the vendor says.
 
 The delivery is a hint. Late and repeated ones change nothing, early ones are waited for, and one
-for a submission whose answer was lost settles it. Nothing is ever bought here.
+for a submission whose answer was lost settles it. Runs that were suspended until then are resumed.
+Nothing is ever bought here.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from prefect_videogen.errors import (
 )
 from prefect_videogen.records import Attempt, Claimed
 from prefect_videogen.settling import Unsettled, adopt, undecided_for
+from prefect_videogen.sleeping import Resume, rouse
 from prefect_videogen.studio import OpenStudio
 
 logger = logging.getLogger(__name__)
@@ -90,11 +92,18 @@ class Clerk:
     Args:
         studio: The open studio.
         announce: Told of every record that came of a delivery.
+        resume: Resumes suspended runs, if there is a server that can.
     """
 
-    def __init__(self, studio: OpenStudio, announce: Callable[[Finished], None]) -> None:
+    def __init__(
+        self,
+        studio: OpenStudio,
+        announce: Callable[[Finished], None],
+        resume: Resume | None = None,
+    ) -> None:
         self.studio = studio
         self.announce = announce
+        self.resume = resume
         self._reading = asyncio.Semaphore(READING)
         # By model: one that is throttled must not keep the others waiting.
         self._asking: defaultdict[str, asyncio.Semaphore] = defaultdict(
@@ -107,6 +116,18 @@ class Clerk:
         Returns:
             Its outcome, or the seconds after which it should be tried again.
         """
+        outcome = await self._settle(case)
+        if outcome != "done" or self.resume is None:
+            return outcome
+        try:
+            await rouse(self.studio, self.resume, case.key, case.attempt)
+        except Exception as error:  # noqa: BLE001 - a server or store that is away may come back
+            logger.warning("Who sleeps until %.12s has ended can't be woken: %s", case.key, error)
+            return self._again(case)
+        return "done"
+
+    async def _settle(self, case: Case) -> Outcome | float:
+        """Find out and record how a case's job has ended."""
         try:
             async with self._reading:
                 attempt = await self.studio.records.attempt(case.key, case.attempt)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.applications import Starlette
 
-from prefect_videogen.blocks import load_studio
+from prefect_videogen.blocks import load_studio, resumer
 from prefect_videogen.blocks.callbacks import check_addresses
 from prefect_videogen.blocks.wakes import server_is_shared
 from prefect_videogen.callbacks.announcing import announce
@@ -74,7 +74,7 @@ async def serve(
         raise StudioError(message, next_step=step)
     async with block.open(name=studio) as place:
         check_addresses(place)
-        clerk = Clerk(place, announce)
+        clerk = Clerk(place, announce, resumer())
         pause = LOOK_EVERY / min(account.speed for account in place.accounts.values())
         async with Inbox(clerk.work, place.time, pause=pause) as inbox:
             with _listener(host, port) as listener:

@@ -9,6 +9,7 @@ import typer
 
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.errors import (
+    BatchIncomplete,
     BudgetExceeded,
     FilmIncomplete,
     StoryboardError,
@@ -62,7 +63,7 @@ def _stopped_by_budget(error: VideoGenError) -> bool:
 def show_error(error: VideoGenError) -> None:
     """Print an error for a person, to standard error."""
     console = terminal(stderr=True)
-    title = "incomplete" if isinstance(error, FilmIncomplete) else "error"
+    title = "incomplete" if isinstance(error, BatchIncomplete | FilmIncomplete) else "error"
     console.print(f"{title}: ", style="bold red", end="")
     console.print(str(error))
 
@@ -144,6 +145,64 @@ def render(
         on_expired=one_of("--on-expired", on_expired, "stop", "rebuy"),
     )
     run_render(board, options, as_json=json)
+
+
+@app.command()
+def batch(
+    boards: Annotated[
+        list[str],
+        typer.Argument(help="Storyboards: paths, folders of them, s3:// or https:// addresses."),
+    ],
+    studio: StudioName = "",
+    var: Variables = [],  # noqa: B006 - typer copies it
+    deployment: Annotated[
+        str, typer.Option(help="Deployment of generate-storyboard that makes them.")
+    ] = "generate-storyboard/videogen",
+    concurrent: Annotated[int, typer.Option(min=1, help="Most runs at once.")] = 4,
+    name: Annotated[
+        str, typer.Option(help="Name of the batch: under one name each is made once.")
+    ] = "",
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Have each run publish its plan and buy nothing.")
+    ] = False,
+    wait: Annotated[
+        str, typer.Option(help="How runs wait: auto, poll, callback or suspend.")
+    ] = "auto",
+    json: Json = False,
+    max_new_clips: Annotated[
+        int, typer.Option(min=0, help="Most clips for each run to buy; 0 is no limit.")
+    ] = 0,
+    budget: Annotated[
+        float,
+        typer.Option(min=0, help="Most money for each run, in the prices' currency; 0 is any."),
+    ] = 0.0,
+    budget_name: Annotated[
+        str, typer.Option(help="Name the budget is kept under, for all runs together.")
+    ] = "",
+    on_unknown: Annotated[
+        str, typer.Option(help="stop, or resubmit a purchase whose outcome is unknown.")
+    ] = "stop",
+    on_expired: Annotated[
+        str, typer.Option(help="stop, or rebuy a bought clip that has expired.")
+    ] = "stop",
+) -> None:
+    """Make many films, each in a flow run of its own; needs `serve` or workers."""
+    from prefect_videogen.cli.batch import run_batch
+
+    options = {
+        "variables": variables_of(var),
+        "deployment": deployment,
+        "concurrent": concurrent,
+        "batch": name,
+        "plan_only": plan_only,
+        "wait": one_of("--wait", wait, "auto", "poll", "callback", "suspend"),
+        "max_new_clips": max_new_clips,
+        "budget": budget,
+        "budget_name": budget_name,
+        "on_unknown": one_of("--on-unknown", on_unknown, "stop", "resubmit"),
+        "on_expired": one_of("--on-expired", on_expired, "stop", "rebuy"),
+    }
+    run_batch(boards, options, studio=studio, as_json=json)
 
 
 @app.command()

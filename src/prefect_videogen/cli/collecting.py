@@ -19,7 +19,7 @@ NEEDS_A_PERSON = 1
 
 
 def run_collect(*, studio: str, older_than: int, as_json: bool) -> None:
-    """Fetch finished jobs of dead runs, and say what is running, unknown or lost.
+    """Fetch finished jobs of dead runs, wake suspended ones, and say what needs a person.
 
     Raises:
         StudioError: If the studio is missing or wrong.
@@ -36,10 +36,10 @@ def run_collect(*, studio: str, older_than: int, as_json: bool) -> None:
 
 
 async def _collect(name: str, older_than: int) -> Collected:
-    from prefect_videogen.blocks import opened
+    from prefect_videogen.blocks import opened, resumer
 
     async with opened(name) as studio:
-        return await collect(studio, older_than=older_than)
+        return await collect(studio, older_than=older_than, resume=resumer())
 
 
 def show_collected(console: Console, collected: Collected) -> None:
@@ -55,6 +55,10 @@ def show_collected(console: Console, collected: Collected) -> None:
     for outcome, entries in lists.items():
         for entry in entries:
             console.print(_line(outcome, entry))
+    for run in collected.resumed:
+        console.print(f"resumed   run {run}: its jobs have ended")
+    for run in collected.asleep:
+        console.print(f"asleep    run {run}")
     counts = ", ".join(f"{len(entries)} {name}" for name, entries in lists.items() if entries)
     console.print(counts or "nothing is unfinished")
     if collected.elsewhere:

@@ -6,7 +6,7 @@ Only names are read here, in one listing; what stands in the records is others' 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from prefect_videogen.errors import StudioError
@@ -97,12 +97,18 @@ async def open_entries(store: Store, vendor: str, model: str) -> list[AttemptNam
     return [name for name in found if name]
 
 
-async def tidy(records: ClipRecords, attempts: Mapping[AttemptName, frozenset[str]]) -> int:
-    """Remove entries of jobs that run no longer, which a killed process left behind.
+async def tidy(
+    records: ClipRecords,
+    attempts: Mapping[AttemptName, frozenset[str]],
+    undecided: Callable[[str], float],
+) -> int:
+    """Remove entries of jobs that do not run, which a killed process left behind.
 
     Args:
         records: The records.
         attempts: What `recorded_attempts` found.
+        undecided: Gives, for a vendor's label, the seconds after which an entry that nobody has
+            claimed for is nobody's.
 
     Returns:
         How many were removed.
@@ -112,10 +118,24 @@ async def tidy(records: ClipRecords, attempts: Mapping[AttemptName, frozenset[st
         match path.split("/"):
             case [_, vendor, model, _]:
                 name = _attempt_of(path)
-                if name and attempts.get(name, frozenset()) & _OVER:
+                if name is None:
+                    continue
+                known = attempts.get(name, frozenset())
+                if known & _OVER or (
+                    not known and await _is_orphan(records, vendor, model, name, undecided(vendor))
+                ):
                     await records.close(vendor, model, name.key, name.number)
                     removed += 1
     return removed
+
+
+async def _is_orphan(
+    records: ClipRecords, vendor: str, model: str, name: AttemptName, undecided: float
+) -> bool:
+    entry = await records.opened(vendor, model, name.key, name.number)
+    if entry is None or records.clock() - entry.at <= undecided:
+        return False
+    return await records.attempt(name.key, name.number) is None
 
 
 def _attempt_of(path: str) -> AttemptName | None:

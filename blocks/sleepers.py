@@ -1,0 +1,42 @@
+"""Resuming suspended runs through the Prefect server."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas import SetStateStatus
+from prefect.exceptions import ObjectNotFound
+
+from prefect_videogen.blocks.wakes import server_is_shared
+from prefect_videogen.sleeping import Resume, Standing
+
+
+def resumer() -> Resume | None:
+    """What resumes runs; None without a server that others share, where no run is suspended."""
+    return resume if server_is_shared() else None
+
+
+async def resume(run: str) -> Standing:
+    """Resume a run if it is suspended; repeated calls do no harm.
+
+    Args:
+        run: Id of the flow run.
+
+    Returns:
+        `resumed` only if the server has accepted it: of many calls at once, one gets that. A run
+        that this server does not know counts as `not-asleep`: its media store is shared with
+        another one's.
+    """
+    async with get_client() as client:
+        try:
+            found = await client.read_flow_run(UUID(run))
+        except ObjectNotFound:
+            return "not-asleep"
+        if found.state and found.state.is_final():
+            return "over"
+        if not (found.state and found.state.is_paused()):
+            return "not-asleep"
+        # The server answers 200 to a repeated call too; the truth is in the body.
+        answer = await client.resume_flow_run(UUID(run))
+    return "resumed" if answer.status == SetStateStatus.ACCEPT else "not-asleep"

@@ -1,0 +1,251 @@
+"""Suspended films on a process work pool: no process between purchase and callback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME
+from prefect.utilities.callables import parameter_schema
+from tests.seaweed import free_port
+
+from prefect_videogen import collect_results, generate_storyboard
+from prefect_videogen.collecting import Collected
+from prefect_videogen.emulator import Emulator
+from prefect_videogen.emulator.timeline import ManualClock
+from prefect_videogen.filming import Film
+from prefect_videogen.sleeping import Sleep
+
+PROGRAM = "from prefect_videogen.cli import main; main()"
+POOL = "sleeping"
+PATIENCE = 120.0
+SPEED = 20.0
+MINUTES = 10 * 60 / SPEED
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="lists processes in /proc"),
+]
+
+
+async def until(question, *, patience: float = PATIENCE):
+    """Ask until the answer is something."""
+    give_up = time.monotonic() + patience
+    while not (answer := await question()):
+        assert time.monotonic() < give_up, "it never happened"
+        await asyncio.sleep(0.1)
+    return answer
+
+
+def processes_of(run: FlowRun) -> set[int]:
+    """The processes that a flow run is executed in, by what they were started with."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            about = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+            if str(run.id).encode() in about:
+                found.add(int(folder.name))
+    return found
+
+
+@dataclass
+class Theatre:
+    """An emulator whose jobs end when the test says so, a worker, and a deployment.
+
+    Attributes:
+        emulator: Both vendors.
+        clock: Their clock.
+        media: The media store.
+        deployment: Id of the deployment of generate-storyboard.
+        seen: The processes that runs were seen in.
+    """
+
+    emulator: Emulator
+    clock: ManualClock
+    media: Path
+    deployment: Any = None
+    seen: dict[str, set[int]] = field(default_factory=dict)
+
+    async def start(self, title: str, **parameters: Any) -> FlowRun:
+        """Start a film of six shots, the last of which starts where the first one ends."""
+        shots = [{"id": f"s{number}", "prompt": f"{title}, shot {number}"} for number in range(5)]
+        shots.append({"id": "chained", "prompt": f"{title}, on and on", "first_frame": "shot:s0"})
+        board = {"title": title, "model": "wan-2-5", "seconds": 5, "shots": shots}
+        async with get_client() as client:
+            return await client.create_flow_run_from_deployment(
+                self.deployment,
+                parameters={"storyboard": board, "studio": "env", "wait": "suspend", **parameters},
+            )
+
+    async def asleep(self, run: FlowRun, number: int) -> Sleep:
+        """Wait until a run sleeps for the n-th time, and no process of it is left."""
+        note = self.media / f"runs/{run.id}/sleeping{f'-{number}' if number > 1 else ''}.json"
+
+        async def is_gone() -> bool:
+            self.seen.setdefault(str(run.id), set()).update(processes_of(run))
+            return note.exists() and await self.state(run) == "Suspended" and not processes_of(run)
+
+        await until(is_gone)
+        return Sleep.model_validate_json(note.read_bytes())
+
+    async def state(self, run: FlowRun) -> str:
+        async with get_client() as client:
+            return (await client.read_flow_run(run.id)).state_name or ""
+
+    async def has_woken(self, run: FlowRun) -> bool:
+        return await self.state(run) != "Suspended"
+
+    async def collected(self) -> Collected | None:
+        """Collect; gives what was found once a run was resumed."""
+        found = await collect_results(studio="env", older_than=30)
+        return found if found.resumed else None
+
+    async def film(self, run: FlowRun) -> Film:
+        """Wait until a run is over; gives what it returned."""
+
+        async def ended() -> State | None:
+            async with get_client() as client:
+                state = (await client.read_flow_run(run.id)).state
+            return state if state and state.is_final() else None
+
+        return Film.model_validate(await (await until(ended)).aresult())
+
+
+@contextlib.contextmanager
+def program(log: Path, *arguments: str) -> Iterator[subprocess.Popen]:
+    """A process of its own session, with this test's Prefect server; ended with all it started."""
+    prefect = {
+        "PREFECT_API_URL": str(PREFECT_API_URL.value()),
+        "PREFECT_HOME": str(PREFECT_HOME.value()),
+        "PREFECT_WORKER_QUERY_SECONDS": "0.5",
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            env={**os.environ, **prefect},
+            cwd=log.parent,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture
+def theatre(tmp_path, prefect_server, monkeypatch):
+    """Everything but the receiver."""
+    media = tmp_path / "media"
+    clock = ManualClock(start=time.time())
+    monkeypatch.delenv("VIDEOGEN_MODELS", raising=False)
+    settings: dict[str, Any] = {"speed": SPEED, "pixel_scale": 0.125, "fps": 8, "clock": clock}
+    with Emulator(media_dir=media, **settings) as emulator:
+        given = {
+            **emulator.environment(),
+            "VIDEOGEN_MEDIA_URL": media.as_uri(),
+            "VIDEOGEN_CALLBACK_URL": f"http://127.0.0.1:{free_port()}/hooks",
+            "VIDEOGEN_CALLBACK_SECRET": "the secret that signs the paths",
+            "VIDEOGEN_PRICES": json.dumps([{"model": "wan-2-5", "amount": "1.10", "per": "clip"}]),
+        }
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        made = Theatre(emulator, clock, media)
+        with program(
+            tmp_path / "worker.log", "-m", "prefect", "worker", "start", "-p", POOL, "-t", "process"
+        ):
+            yield made
+
+
+@pytest.fixture
+async def deployed(theatre):
+    """The theatre with generate-storyboard deployed as `prefect.yaml` does."""
+    async with get_client() as client:
+        with contextlib.suppress(Exception):
+            await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+        theatre.deployment = await client.create_deployment(
+            flow_id=await client.create_flow(generate_storyboard),
+            name=f"sleeping-{uuid4().hex[:6]}",
+            entrypoint="prefect_videogen.flows.generate_storyboard",
+            work_pool_name=POOL,
+            pull_steps=[],
+            parameter_openapi_schema=parameter_schema(generate_storyboard).model_dump(),
+        )
+    return theatre
+
+
+@contextlib.contextmanager
+def receiving(folder: Path) -> Iterator[None]:
+    port = os.environ["VIDEOGEN_CALLBACK_URL"].removesuffix("/hooks").rpartition(":")[2]
+    log = folder / "receiver.log"
+    with program(log, "-c", PROGRAM, "callbacks", "--port", port) as process:
+        give_up = time.monotonic() + PATIENCE
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
+                break
+            except OSError:
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < give_up
+                time.sleep(0.1)
+        yield
+
+
+async def test_suspended_film_holds_no_process_until_its_callbacks_or_collecting(
+    deployed, tmp_path
+):
+    """One test, as every round of a run takes a process: two films, the second one uncalled."""
+    theatre = deployed
+    with receiving(tmp_path):
+        run = await theatre.start("called-back", max_new_clips=6, budget=6.6)
+        sleep = await theatre.asleep(run, 1)
+        assert theatre.seen[str(run.id)]  # the listing does find the processes of a run
+        assert (len(sleep.jobs), sleep.bought, len(theatre.emulator.jobs)) == (5, 5, 5)
+        theatre.clock.advance(MINUTES)
+        sleep = await theatre.asleep(run, 2)
+        assert (len(sleep.jobs), sleep.bought, len(theatre.emulator.jobs)) == (1, 6, 6)
+        theatre.clock.advance(MINUTES)
+        await until(lambda: theatre.has_woken(run))
+
+    other = await theatre.start("collected")
+    await theatre.asleep(other, 1)
+    film = await theatre.film(run)
+    assert (film.bought, len(film.clips), film.missing) == (6, 6, ())
+    assert film.money is not None
+    # Money was set aside once for all rounds, and the cap held over them.
+    (entry,) = (theatre.media / "budgets/called-back").glob("*.json")
+    assert json.loads(entry.read_text())["amount"] == "6.60"
+    money = json.loads((theatre.media / f"runs/{run.id}/money.json").read_text())
+    assert money["estimate"][0]["amount"] == "6.60"
+    assert len(money["clips"]) == 6
+    collected = await collect_results(studio="env", older_than=30)
+    assert (collected.resumed, collected.asleep) == ((), (str(other.id),))
+    for number in (2, 3):
+        theatre.clock.advance(MINUTES)
+        collected = await until(theatre.collected)
+        assert (collected.resumed, collected.asleep) == ((str(other.id),), ())
+        if number == 2:
+            await theatre.asleep(other, 2)
+    film = await theatre.film(other)
+    assert (film.bought, len(film.clips), film.missing) == (6, 6, ())
+    assert len(theatre.emulator.jobs) == 12
+    assert not [path for path in (theatre.media / "sleepers").rglob("*") if path.is_file()]
