@@ -10,12 +10,12 @@ import difflib
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from prefect_videogen.capabilities import Mode, Model, Param, Problem
 from prefect_videogen.errors import Fault
 from prefect_videogen.keys import canonical_json
 from prefect_videogen.plan.model import Picture, PictureUse, PlannedClip, StudioFacts, Unreadable
+from prefect_videogen.plan.values import goes_out, is_set, is_url, number, plain, shown
 from prefect_videogen.storyboard import OTHER_WORDS, Shot, Storyboard
 
 TIER_ORDER = ("turbo", "standard", "pro", "master")
@@ -63,7 +63,7 @@ class ShotResolver:
         sent = {
             p.name: asked.get(p.name, p.default)
             for p in self.model.params_of(mode.name)
-            if p.name in asked or _goes_out(p)
+            if p.name in asked or goes_out(p)
         }
         whole = {**{p.name: p.default for p in self.model.params_of(mode.name)}, **asked}
         seconds = self._value_of("seconds", whole)
@@ -87,7 +87,7 @@ class ShotResolver:
 
     def fault(self, name: str, value: object, problem: str, remedy: str) -> None:
         """Note a fault of this shot."""
-        self.faults.append(Fault(self.shot.id, name, _shown(value), problem, remedy))
+        self.faults.append(Fault(self.shot.id, name, shown(value), problem, remedy))
 
     def note(self, text: str) -> None:
         """Note what is worth knowing."""
@@ -165,9 +165,9 @@ class ShotResolver:
         self._add_prompt(asked)
         for name in COMMON:
             own, inherited = getattr(self.shot, name), getattr(self.board, name)
-            value = own if _is_set(name, own) else inherited
-            if _is_set(name, value):
-                self._add_common(asked, mode, name, value, own=_is_set(name, own))
+            value = own if is_set(name, own) else inherited
+            if is_set(name, value):
+                self._add_common(asked, mode, name, value, own=is_set(name, own))
         self._add_options(asked, mode)
         self._add_loras(asked, mode)
         if self.board.draft:
@@ -197,15 +197,15 @@ class ShotResolver:
                 return  # it shapes the pictures instead
             self._drop(name, value, own=own, mode=mode if param else None)
             return
-        plain = _plain(name, value)
-        if problem := param.check(plain):
+        sent = plain(name, value)
+        if problem := param.check(sent):
             inherited = "" if own else " (set at the top)"
             self.fault(
                 name, value, f"{problem.problem} on {self.model.id}{inherited}", problem.remedy
             )
             return
-        self._advise(param, plain)
-        asked[param.name] = plain
+        self._advise(param, sent)
+        asked[param.name] = sent
 
     def _add_options(self, asked: dict[str, Any], mode: Mode) -> None:
         own = self.shot.options
@@ -255,7 +255,7 @@ class ShotResolver:
         if problem := param.check(loras):
             self.fault("loras", "", problem.problem, problem.remedy)
         for lora in loras:
-            if not _is_url(lora["path"]):
+            if not is_url(lora["path"]):
                 self.fault("loras", lora["path"], "is not a public URL", "use an https:// URL")
             if param.advised and not param.advised[0] <= lora["scale"] <= param.advised[1]:
                 low, high = param.advised
@@ -269,9 +269,9 @@ class ShotResolver:
             param = self.model.param(label)
             if param is None or (param.modes and mode.name not in param.modes):
                 continue
-            lowest = min(param.choices, key=_number) if param.choices else param.minimum
+            lowest = min(param.choices, key=number) if param.choices else param.minimum
             if lowest is not None:
-                asked[param.name] = _plain(label, lowest)
+                asked[param.name] = plain(label, lowest)
 
     def _shift_seed(self, asked: dict[str, Any]) -> None:
         if self.shot.take == "1":
@@ -327,7 +327,7 @@ class ShotResolver:
                 remedy = "the clip follows its picture; set it at the top to crop pictures to it"
             self.fault(name, value, f"{where} does not have it", remedy)
         else:
-            self.note(f"{name} = {_shown(value)} is left out, {where} does not have it")
+            self.note(f"{name} = {shown(value)} is left out, {where} does not have it")
 
     # -- pictures -----------------------------------------------------------------------------
 
@@ -366,41 +366,3 @@ class ShotResolver:
     def _value_of(self, label: str, params: Mapping[str, Any]) -> Any:
         param = self.model.param(label)
         return params.get(param.name) if param else None
-
-
-def _goes_out(param: Param) -> bool:
-    """Whether a parameter that was not set is sent all the same."""
-    if param.default is None or param.send == "when_set":
-        return False
-    return param.required or bool(param.field)
-
-
-def _is_url(text: str) -> bool:
-    try:
-        return bool(re.fullmatch(r"https?://\S+", text) and urlsplit(text).hostname)
-    except ValueError:
-        return False
-
-
-def _is_set(name: str, value: object) -> bool:
-    return value != -1 if name == "seed" else bool(value)
-
-
-def _plain(name: str, value: Any) -> Any:
-    if name == "expand_prompt":
-        return value == "on"
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-def _number(value: object) -> float:
-    found = re.match(r"\d+", str(value))
-    return float(found.group()) if found else 0.0
-
-
-def _shown(value: object, longest: int = 60) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = str(value)
-    return text if len(text) <= longest else text[: longest - 3] + "..."
