@@ -113,7 +113,7 @@ def compare(links: int, speed: float) -> None:
     added = (ours - bare) / links
     print(f"flow run / bare script: {ours / bare:.2f}, {added:.2f} s more a link")
     real = SECONDS_OF_A_JOB + bare / links - SECONDS_OF_A_JOB / speed
-    print(f"with jobs of {SECONDS_OF_A_JOB:g} s the same pause is {1 + added / real:.3f}")
+    print(f"with jobs of {SECONDS_OF_A_JOB:g} s the same pause would be {1 + added / real:.3f}")
 
 
 def main() -> None:

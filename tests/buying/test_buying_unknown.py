@@ -89,7 +89,7 @@ async def test_claim_settled_while_it_is_waited_for_is_resumed(emulator, open_st
 
     async with owner:
         buyer = Buyer(owner, request)
-        accepted = await client.submit(owner.model(request.clip), await buyer._prepared(1))
+        accepted = await client.submit(owner.model(request.clip), await buyer._body.written(1))
 
         class Settle:
             async def __call__(self, seconds: float) -> None:

@@ -7,11 +7,11 @@ id is never simply repeated: who meets one waits its window out and calls the ou
 
 from __future__ import annotations
 
-import json
 import logging
 import uuid
 from dataclasses import dataclass
 
+from prefect_videogen.buying.body import RequestBody
 from prefect_videogen.buying.places import Places
 from prefect_videogen.buying.policy import (
     MOST_JOBS,
@@ -31,14 +31,12 @@ from prefect_videogen.errors import (
     Throttled,
     VendorError,
 )
-from prefect_videogen.pictures import probe_lora, publish
 from prefect_videogen.plan import PlannedClip
 from prefect_videogen.progress import tell
 from prefect_videogen.records import Attempt, Claimed, End, History, Submitted
 from prefect_videogen.reserving import Purse
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.vendors import Submitted as Accepted
-from prefect_videogen.vendors import encode_body, request_body
 from prefect_videogen.waiting import fair_interval
 
 logger = logging.getLogger(__name__)
@@ -98,7 +96,7 @@ class Buyer:
         self._window = window_of(self.account.speed)
         undecided = undecided_within(self.account.speed)
         self._places = Places(self.studio, self.model, undecided=undecided)
-        self._images: list[str] | None = None
+        self._body = RequestBody(self.studio, self.request)
         self._tries = 0
         self._throttled_until: float | None = None
 
@@ -255,8 +253,8 @@ class Buyer:
         await self.studio.take_slot(self.key, self.model)
         if self.purse:
             await self.purse.cover(self.studio, history)
-        body = await self._prepared(number)
-        await self.records.describe(self.key, self._description())
+        body = await self._body.written(number)
+        await self.records.describe(self.key, self._body.described())
         async with self.studio.sending(self.model):
             return await self._claim_and_send(number, body)
 
@@ -378,48 +376,6 @@ class Buyer:
             "Shot %s: try %s: %s; next in %.1f s", self.clip.shot, self._tries, error.message, delay
         )
         await self.time.sleep(delay)
-
-    async def _prepared(self, number: int) -> bytes:
-        """Write the exact bytes to send; pictures are published and LoRAs probed once."""
-        if self._images is None:
-            self._images = await self._publish()
-        mode = self.model.mode(self.clip.mode)
-        if mode is None:
-            message = f"{self.clip.model} has no mode {self.clip.mode}"
-            raise ValueError(message)
-        body = request_body(
-            self.model,
-            mode,
-            self.clip.params,
-            self._images,
-            routing=self.clip.routing,
-            callback_url=self._callback_url(number),
-            extra=self.clip.extra,
-        )
-        return encode_body(body)
-
-    async def _publish(self) -> list[str]:
-        for lora in self.clip.params.get("loras", ()):
-            await probe_lora(lora["path"], self.model.vendor)
-        if self.request.pictures:
-            tell(self.clip.shot, "pictures")
-        return [
-            await publish(self.studio, self.model, picture.use, picture.path)
-            for picture in self.request.pictures
-        ]
-
-    def _callback_url(self, number: int) -> str:
-        """Where the vendor announces this attempt's end; empty if it is polled."""
-        addresses = self.studio.callbacks
-        if addresses is None:
-            return ""
-        return addresses.job_url(self.key, number, sandbox=self.account.sandbox)
-
-    def _description(self) -> dict[str, object]:
-        asked = json.loads(self.clip.model_dump_json(exclude={"fallback", "state", "job_id"}))
-        asked["pictures"] = [json.loads(p.model_dump_json()) for p in self.request.pictures]
-        asked["key"] = self.key
-        return dict(asked)
 
     async def _close(self, number: int) -> None:
         await self.records.close(self.clip.vendor, self.clip.model, self.key, number)
