@@ -41,6 +41,7 @@ from prefect_videogen.flows.sleeping import Rest, woken
 from prefect_videogen.flows.waiting_mode import Wait, choose_wait
 from prefect_videogen.forecasting import Forecast, forecast
 from prefect_videogen.handing import Handed
+from prefect_videogen.keys import without_queries
 from prefect_videogen.plan import LAST_FRAME, Handing, Plan, PlannedClip
 from prefect_videogen.progress import tell
 from prefect_videogen.spending import Allowance, Cap, RunMoney, Spending, budgets_of
@@ -374,7 +375,7 @@ class _Making:
             }
             for picture in pictures
         ]
-        self.asked[key] = asked
+        self.asked[key] = without_queries(asked)
         return request
 
     def _missing(self, clip: PlannedClip, error: Exception) -> Missing:

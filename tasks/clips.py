@@ -21,7 +21,7 @@ from prefect_videogen.plan import LAST_FRAME, Handing
 from prefect_videogen.reserving import Purse
 from prefect_videogen.tasks.running import RETRY_DELAYS, may_pass
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 CACHED_FOR = timedelta(hours=12)
 """Shorter than the shortest life of a vendor's result (EvoLink: 24 h)."""
 
@@ -32,7 +32,9 @@ def job_cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     handing: Handing = parameters.get("handing", LAST_FRAME)
     frame = "" if handing == LAST_FRAME else f"-{digest(handing.model_dump_json().encode())}"
     name = context.task.name
-    return f"videogen-{CACHE_VERSION}-{name}-{job.key}-{job.attempt}-{job.job_id}-{job.how}{frame}"
+    # The shot counts as well: what is returned says which one it is of.
+    made = f"{job.shot}-{job.key}-{job.attempt}-{job.job_id}-{job.how}"
+    return f"videogen-{CACHE_VERSION}-{name}-{made}{frame}"
 
 
 @task(

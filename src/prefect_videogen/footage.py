@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict
 
 from prefect_videogen.errors import MediaError
+from prefect_videogen.keys import without_queries
 from prefect_videogen.media import Probe, inspect_still, probe
 from prefect_videogen.media.containers import first_bytes, looks_like
 from prefect_videogen.media.sound import decoded_sound
@@ -236,7 +237,9 @@ def _why_no_sound(local: Path) -> str:
 
 def _record(reference: str, path: str, sha256: str) -> bytes:
     """What is remembered of a file."""
-    return json.dumps({"reference": reference, "path": path, "sha256": sha256}).encode()
+    return json.dumps(
+        {"reference": without_queries(reference), "path": path, "sha256": sha256}
+    ).encode()
 
 
 def _not_there(error: Exception) -> Unreadable:

@@ -18,7 +18,7 @@ import httpx
 
 from prefect_videogen.capabilities import Images, Model
 from prefect_videogen.errors import InputUnreachable, MediaError, StudioError
-from prefect_videogen.keys import digest
+from prefect_videogen.keys import digest, without_queries
 from prefect_videogen.media import StillFit, fit_still, inspect_still
 from prefect_videogen.plan import Picture, PictureUse, Unreadable
 from prefect_videogen.records import Store
@@ -105,7 +105,7 @@ def still_record(reference: str, still: Still) -> bytes:
     """What is remembered of a still."""
     known = still.picture
     record = {
-        "reference": reference,
+        "reference": without_queries(reference),
         "path": still.path,
         "sha256": known.sha256,
         "format": known.format,

@@ -132,12 +132,12 @@ async def test_run_that_wakes_again_does_not_resubmit_what_it_could_not_settle_i
     vendors.faults.add("drop-after-accept")
     request = await ask(open_studio(vendors))
     for _ in range(2):
-        studio = open_studio(vendors, time=hurry, run="run-1")
+        studio = open_studio(vendors, time=hurry, run="run-1", owner="sleeper")
         with pytest.raises(errors.SubmissionUnknown):
             await obtain(studio, request, on_unknown="resubmit")
     assert len(vendors.charges) == 1
-    studio = open_studio(vendors, time=hurry, run="run-2")
-    assert (await obtain(studio, request, on_unknown="resubmit")).attempt == 2
+    retried = open_studio(vendors, time=hurry, run="run-1")
+    assert (await obtain(retried, request, on_unknown="resubmit")).attempt == 2
 
 
 LOST = ["drop-after-accept", "502-after-accept", "paid-outcome-unknown"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import opentimelineio as otio
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from prefect_videogen import Shot, Storyboard, generate_storyboard
 from prefect_videogen.filming import Film, Manifest
 from prefect_videogen.filming.manifest import Tail
+from prefect_videogen.filming.producing import StoppedError
+from prefect_videogen.keys import without_queries
 from prefect_videogen.media import SOUND_RATE, VideoWriter, probe, psnr
 from prefect_videogen.media.frames_at import frames_at
 
@@ -46,9 +50,9 @@ def music(tmp_path) -> str:
 
 
 async def film_of(title: str, *shots: Shot, **film: object) -> Film:
-    board = Storyboard.model_validate(
-        {"title": title, **WAN, "shots": [shot.model_dump() for shot in shots], "film": film}
-    )
+    model = {"model": film.pop("model")} if "model" in film else {}
+    fields = {**WAN, **model, "shots": [shot.model_dump() for shot in shots], "film": film}
+    board = Storyboard.model_validate({"title": title, **fields})
     made = await generate_storyboard(storyboard=board, studio="env")
     assert isinstance(made, Film)
     return made
@@ -189,3 +193,105 @@ async def test_black_tail_that_is_shown_is_warned_of_until_it_is_trimmed_off(sta
         "Shot fades: it ends in 6 black frames; `hand_over: steady` or `trim`",
     )
     assert shown.model_copy(update={"source_frames": FRAMES - 6}).warnings() == ()
+
+
+async def test_board_whose_shots_were_renamed_shows_them_whole(stage):
+    first = (
+        Shot(id="a", prompt="A renamed kite"),
+        Shot(id="b", prompt="A", first_frame="previous"),
+    )
+    before = await film_of("Renamed", *first)
+    again = await film_of("Renamed", *first)
+    assert again.digest == before.digest
+    film = await film_of(
+        "Renamed",
+        Shot(id="new", prompt="A new kite"),
+        Shot(id="b", prompt="A renamed kite"),
+        Shot(id="c", prompt="A", first_frame="previous"),
+    )
+    shots = manifest_of(stage, film).shots
+    assert [shot.id for shot in shots] == ["new", "b", "c"]
+    assert [shot.join.why for shot in shots] == ["start", "cut", "chained"]
+    assert shots[1].source_frames == FRAMES
+    assert len(stage.charges) == 3
+
+
+async def test_film_of_title_cards_only_is_made(stage, stills):
+    film = await film_of("Cards", Shot(id="sea", video=stills["sea"], seconds=1))
+    assert (film.width, film.height, film.frames) == (1280, 720, 24)
+    assert stage.charges == []
+
+
+async def test_other_title_and_other_gaps_are_other_films(stage):
+    shots = [Shot(id="good", prompt="A kite that flies"), Shot(id="bad", prompt="[violation]")]
+    gap = await film_of("Gap or not", *shots, on_missing="skip")
+    whole = await film_of("Gap or not", shots[0], on_missing="skip")
+    renamed = await film_of("Gap, or not", shots[0], on_missing="skip")
+    assert len({gap.digest, whole.digest, renamed.digest}) == 3
+    assert manifest_of(stage, whole).missing == ()
+
+
+async def test_footage_trimmed_short_does_not_decide_what_the_film_is_like(stage, tmp_path):
+    path = tmp_path / "long.mp4"
+    with VideoWriter(path, 90, 160, 30) as writer:
+        for _ in range(30 * 8):
+            writer.write_rgb(np.zeros((160, 90, 3), np.uint8))
+    film = await film_of(
+        "Trimmed short",
+        Shot(id="own", video=str(path), trim=[0.0, 1.0]),
+        Shot(id="clip", prompt="A wide kite"),
+    )
+    assert film.width > film.height
+    assert film.fps == f"{FPS}/1"
+
+
+async def test_rate_written_with_two_digits_is_the_one_that_is_meant(stage):
+    film = await film_of("Rate", Shot(id="a", prompt="A kite at a rate"), fps=29.97)
+    assert film.fps == "30000/1001"
+
+
+async def test_shot_after_a_missing_one_keeps_its_first_frame(stage, stills):
+    film = await film_of(
+        "Shared and missing",
+        Shot(id="one", prompt="A first kite"),
+        Shot(id="two", prompt="[violation]", first_frame=stills["sky"], last_frame=stills["sea"]),
+        Shot(id="three", prompt="A third kite", first_frame=stills["sea"]),
+        model="vidu-q3",
+        on_missing="skip",
+    )
+    shots = manifest_of(stage, film).shots
+    assert [shot.id for shot in shots] == ["one", "three"]
+    assert (shots[1].join.why, shots[1].join.doubled, shots[1].source_start) == ("cut", 0, 0)
+
+
+async def test_addresses_lose_their_queries_wherever_they_are_written_down(stage):
+    weights = "https://weights.example.com/style.safetensors"
+    shown = without_queries(
+        {"loras": [{"path": f"{weights}?token=hidden", "scale": 1.0}], "prompt": "see a?b=c"}
+    )
+    assert shown == {"loras": [{"path": weights, "scale": 1.0}], "prompt": "see a?b=c"}
+
+
+async def test_cancelled_run_stops_stitching_and_leaves_no_thread(stage, monkeypatch):
+    await film_of("Cancelled", Shot(id="a", prompt="A kite to be stopped"))
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    began = asyncio.Event()
+
+    def slow(*_, stop, **__):
+        loop.call_soon_threadsafe(began.set)
+        stop.wait(60)
+        loop.call_soon_threadsafe(stopped.set)
+        raise StoppedError
+
+    monkeypatch.setattr("prefect_videogen.filming.making.produce", slow)
+    shots = [Shot(id="a", prompt="A kite to be stopped")]
+    board = Storyboard.model_validate(
+        {"title": "Stopped", **WAN, "shots": [shot.model_dump() for shot in shots]}
+    )
+    run = asyncio.create_task(generate_storyboard(storyboard=board, studio="env"))
+    await began.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert stopped.is_set()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,6 +22,7 @@ from prefect_videogen.media import (
     psnr,
     stitch,
 )
+from prefect_videogen.media.containers import decoded_frames
 
 STILLS = Path(prefect_videogen.__file__).parent / "samples" / "stills"
 HOPS = 5
@@ -109,3 +111,32 @@ def test_five_hand_overs_keep_the_colours(tmp_path, name, size, matrix):
     assert np.abs(pixels.mean(axis=(0, 1))).max() < 0.3
     assert np.abs(areas(film)).mean() <= 2
     assert np.abs(film.mean(axis=(0, 1))).max() < 1
+
+
+def test_stream_cut_between_key_frames_shows_what_can_be_decoded(tmp_path):
+    whole, cut = tmp_path / "whole.mkv", tmp_path / "cut.mkv"
+    with av.open(str(whole), "w") as container:
+        options = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:bframes=3:scenecut=0"}
+        track = container.add_stream("libx264", rate=24, options=options)
+        track.width, track.height, track.pix_fmt = 128, 72, "yuv420p"
+        for number in range(60):
+            picture = np.random.default_rng(number).integers(0, 255, (72, 128, 3), np.uint8)
+            container.mux(track.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(track.encode(None))
+    with av.open(str(whole)) as source, av.open(str(cut), "w") as target:
+        track = target.add_stream_from_template(source.streams.video[0])
+        keys = 0
+        for packet in source.demux(video=0):
+            keys += bool(packet.size and packet.is_keyframe)
+            if keys > 1 and packet.size:
+                packet.stream = track
+                target.mux(packet)
+    decoded = sum(1 for _ in decoded_frames(cut))
+    with av.open(str(cut)) as container:
+        stored = sum(1 for packet in container.demux(video=0) if packet.size)
+    assert stored > decoded  # those that lean on the part cut off
+
+    found = probe(cut)
+    assert found.frame_count == decoded
+    film = stitch([Segment(cut)], tmp_path / "film.mp4", settings=choose_settings([found]))
+    assert film.frames == decoded

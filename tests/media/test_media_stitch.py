@@ -356,8 +356,7 @@ def noise():
 def test_nothing_to_join_is_refused(tmp_path):
     with pytest.raises(MediaError, match="at least one clip"):
         stitch([], tmp_path / "film.mp4", settings=FILM)
-    with pytest.raises(MediaError, match="at least one clip"):
-        choose_settings([])
+    assert choose_settings([]).fps == 24  # as of a film of nothing but cards
 
 
 def fake(clip_probe, **changes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from prefect_videogen.buying.request import ClipRequest
+from prefect_videogen.keys import without_queries
 from prefect_videogen.pictures import probe_lora, publish
 from prefect_videogen.progress import tell
 from prefect_videogen.studio import OpenStudio
@@ -57,7 +58,7 @@ class RequestBody:
         asked = json.loads(self._clip.model_dump_json(exclude={"fallback", "state", "job_id"}))
         asked["pictures"] = [json.loads(p.model_dump_json()) for p in self._request.pictures]
         asked["key"] = self._request.key
-        return dict(asked)
+        return dict(without_queries(asked))
 
     async def _publish(self) -> list[str]:
         for lora in self._clip.params.get("loras", ()):

@@ -209,8 +209,9 @@ class Buyer:
         """Settle a submission whose answer nobody has, or raise `SubmissionUnknown`."""
         if await self._settled(number, claimed):
             return
-        # What this very run could not settle is a later run's to decide, however often it wakes.
-        ours = bool(self.studio.run) and claimed.run == self.studio.run
+        # What this very run could not settle is a later one's to decide: a run that slept wakes as
+        # the owner that it was, while one that is retried or started again is another.
+        ours = claimed.owner.startswith(f"{self.studio.owner}-")
         if self.on_unknown == "resubmit" and not ours:
             logger.warning(
                 "Shot %s: attempt %s is given up as unknown; it may have been billed",

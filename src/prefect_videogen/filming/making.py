@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -20,9 +21,10 @@ from prefect_videogen.errors import RecordError
 from prefect_videogen.filming.manifest import FilmEntry, Manifest
 from prefect_videogen.filming.model import Film, FilmPart
 from prefect_videogen.filming.producing import Materials, Product, produce
-from prefect_videogen.footage import Music
+from prefect_videogen.footage import Music, file_digest
 from prefect_videogen.keys import canonical_json, digest
-from prefect_videogen.media import FilmSettings, choose_settings
+from prefect_videogen.media import FilmSettings, Probe, choose_settings
+from prefect_videogen.media.timing import COMMON_RATES
 from prefect_videogen.progress import tell
 from prefect_videogen.storyboard import FilmOptions
 from prefect_videogen.studio import OpenStudio
@@ -31,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 FILM_SCHEMA = 2
 """Counts in a film's digest; raise it when the same clips would give other pixels."""
+
+_MEANT = 0.005
+"""Frames a second by which a rate that is written with two or three digits may be off."""
 
 
 async def make_film(
@@ -64,7 +69,7 @@ async def make_film(
         RecordError: If the media store does not answer as it must.
     """
     settings = _settings(parts, options, music.sha256 if music else "")
-    found = _digest(parts, settings, options)
+    found = _digest(title, parts, settings, options, missing)
     folder = f"films/{slug}/{found}"
     manifest = await _stored_manifest(studio, folder)
     if manifest is None:
@@ -89,10 +94,10 @@ async def make_film(
 def _settings(parts: Sequence[FilmPart], options: FilmOptions, music: str) -> FilmSettings:
     width, _, height = options.size.partition("x")
     return choose_settings(
-        [part.probe for part in parts if part.probe],
+        [_shown(part.probe, part.trim) for part in parts if part.probe],
         fit=options.fit,
         size=(int(width), int(height)) if options.size else None,
-        fps=Fraction(options.fps).limit_denominator(1001) if options.fps else None,
+        fps=_rate(options.fps) if options.fps else None,
         sound=options.sound,
         encode=options.encode,
         music=music,
@@ -100,9 +105,33 @@ def _settings(parts: Sequence[FilmPart], options: FilmOptions, music: str) -> Fi
     )
 
 
-def _digest(parts: Sequence[FilmPart], settings: FilmSettings, options: FilmOptions) -> str:
+def _shown(probe: Probe, trim: Sequence[float]) -> Probe:
+    """What a file is, as long as it is shown: what is trimmed off decides nothing."""
+    begin, end = trim or (0.0, 0.0)
+    seconds = min(end or probe.seconds, probe.seconds) - begin
+    return probe.model_copy(update={"seconds": max(seconds, 0.0)})
+
+
+def _rate(fps: float) -> Fraction:
+    """The rate that is meant: 29.97 is 30000/1001."""
+    for rate in COMMON_RATES:
+        if abs(float(rate) - fps) < _MEANT:
+            return rate
+    return Fraction(fps).limit_denominator(1001)
+
+
+def _digest(
+    title: str,
+    parts: Sequence[FilmPart],
+    settings: FilmSettings,
+    options: FilmOptions,
+    missing: Sequence[str],
+) -> str:
+    # What only the papers tell counts too: they lie in the same folder.
     ingredients = {
         "schema": FILM_SCHEMA,
+        "title": title,
+        "missing": list(missing),
         "parts": [part.ingredients() for part in parts],
         "settings": settings.model_dump(mode="json"),
         "variants": options.variants,
@@ -128,13 +157,27 @@ async def _make(studio: OpenStudio, folder: str, materials: Materials, music: st
     wanted = {path for part in materials.parts for path in (part.path, part.last_frame) if path}
     local = {path: await studio.store.fetch(path) for path in sorted({*wanted, music} - {""})}
     with tempfile.TemporaryDirectory(prefix="videogen-") as temporary:
-        product = await asyncio.to_thread(
-            produce, materials, local, Path(temporary), music=local.get(music)
-        )
+        product = await _produced(materials, local, Path(temporary), local.get(music))
         manifest = await _store(studio, folder, product)
     for warning in manifest.warnings():
         logger.warning("%s", warning)
     return manifest
+
+
+async def _produced(
+    materials: Materials, files: Mapping[str, Path], folder: Path, music: Path | None
+) -> Product:
+    """Produce a film in a thread, which a cancelled run stops and waits for."""
+    stop = threading.Event()
+    making = asyncio.create_task(
+        asyncio.to_thread(produce, materials, files, folder, music=music, stop=stop)
+    )
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.gather(making, return_exceptions=True)
+        raise
 
 
 async def _store(studio: OpenStudio, folder: str, product: Product) -> Manifest:
@@ -145,7 +188,7 @@ async def _store(studio: OpenStudio, folder: str, product: Product) -> Manifest:
         if not await studio.store.put_file(f"{folder}/{name}", path):
             # Left by a run that died before the manifest; its bytes are what counts.
             stored = await studio.store.fetch(f"{folder}/{name}")
-            film = _with_digest(film, name, digest(await asyncio.to_thread(stored.read_bytes)))
+            film = _with_digest(film, name, await asyncio.to_thread(file_digest, stored))
     manifest = manifest.model_copy(update={"film": film})
     for name, data in product.papers.items():
         await studio.store.create(f"{folder}/{name}", data)

@@ -172,6 +172,7 @@ class FilmPart(BaseModel):
     def ingredients(self) -> list[object]:
         """What of it counts in the film's digest."""
         return [
+            self.shot,
             self.kind,
             self.sha256,
             self.trim,

@@ -46,7 +46,7 @@ def parts_of(
 
 
 def _alone(part: FilmPart, before: FilmPart | None) -> FilmPart:
-    return part.model_copy(update={"why": "cut" if before else "start"})
+    return part.model_copy(update={"why": "cut" if before else "start", "doubled": False})
 
 
 class _Placing:

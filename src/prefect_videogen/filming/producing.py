@@ -7,7 +7,8 @@ reads or writes the media store.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,11 @@ from prefect_videogen.filming.page import page
 from prefect_videogen.filming.segments import Segments, segments_of
 from prefect_videogen.filming.thumbs import thumbnails
 from prefect_videogen.filming.timeline import timeline
-from prefect_videogen.media import FilmSettings, StitchResult, stitch
+from prefect_videogen.media import FilmSettings, stitch
 from prefect_videogen.media.canvas import even
 from prefect_videogen.media.matching import ColourDrift, drift_between
 from prefect_videogen.media.seam_sheet import SeamRow, seam_sheet
-from prefect_videogen.media.seams import SeamFrames, seam_frames
+from prefect_videogen.media.seams import seam_frames
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,24 @@ class Product:
     manifest: Manifest
 
 
+class StoppedError(Exception):
+    """Producing a film was given up because another thread said so."""
+
+
+@dataclass(frozen=True)
+class _Making:
+    folder: Path
+    music: Path | None
+    go_on: Callable[[float], None]
+
+
 def produce(
-    materials: Materials, files: Mapping[str, Path], folder: Path, *, music: Path | None = None
+    materials: Materials,
+    files: Mapping[str, Path],
+    folder: Path,
+    *,
+    music: Path | None = None,
+    stop: threading.Event | None = None,
 ) -> Product:
     """Make a film, its variants, and the papers.
 
@@ -80,17 +97,29 @@ def produce(
         files: Local files of what lies in the media store, by path there.
         folder: Where to work and leave the films; has room for them.
         music: The music's file.
+        stop: Set by another thread to give up; looked at while films are stitched.
 
     Returns:
         All of it.
 
     Raises:
         MediaError: If the parts can't be joined.
+        StoppedError: If it was told to give up.
     """
+
+    def go_on(_: float) -> None:
+        if stop is not None and stop.is_set():
+            raise StoppedError
+
     segments = segments_of(materials.parts, files, materials.settings, materials.match_colour)
     film = folder / "film.mp4"
-    result = stitch(segments.parts, film, settings=materials.settings, music=music)
-    variants = [_variant(materials, segments, shape, folder, music) for shape in materials.variants]
+    result = stitch(
+        segments.parts, film, settings=materials.settings, music=music, on_progress=go_on
+    )
+    variants = [
+        _variant(materials, segments, shape, _Making(folder, music, go_on))
+        for shape in materials.variants
+    ]
     cuts = [join.start_frame for join in result.joins[1:]]
     seams = seam_frames(film, cuts) if cuts else []
     drifts = _drifts(materials.parts, segments)
@@ -105,23 +134,20 @@ def produce(
     manifest = describe(materials, made)
     return Product(
         films={"film.mp4": film, **{variant.path: folder / variant.path for variant in variants}},
-        papers=_papers(manifest, film, _sheet(materials, result, seams, drifts)),
+        papers=_papers(manifest, film, _sheet(materials, made)),
         manifest=manifest,
     )
 
 
-def _variant(
-    materials: Materials, segments: Segments, shape: str, folder: Path, music: Path | None
-) -> VariantEntry:
+def _variant(materials: Materials, segments: Segments, shape: str, making: _Making) -> VariantEntry:
     width, height = shaped(materials.settings.width, materials.settings.height, shape)
     settings = materials.settings.model_copy(
         update={"width": width, "height": height, "fit": "crop"}
     )
     name = f"film-{shape.replace(':', 'x')}.mp4"
-    stitch(segments.parts, folder / name, settings=settings, music=music)
-    return VariantEntry(
-        shape=shape, path=name, sha256=_digest(folder / name), width=width, height=height
-    )
+    place = making.folder / name
+    stitch(segments.parts, place, settings=settings, music=making.music, on_progress=making.go_on)
+    return VariantEntry(shape=shape, path=name, sha256=_digest(place), width=width, height=height)
 
 
 def shaped(width: int, height: int, shape: str) -> tuple[int, int]:
@@ -151,12 +177,7 @@ def _drifts(parts: Sequence[FilmPart], segments: Segments) -> dict[str, ColourDr
     }
 
 
-def _sheet(
-    materials: Materials,
-    result: StitchResult,
-    seams: Sequence[SeamFrames],
-    drifts: Mapping[str, ColourDrift],
-) -> bytes | None:
+def _sheet(materials: Materials, made: Made) -> bytes | None:
     """The seam sheet; None for a film of one part."""
     rows = [
         SeamRow(
@@ -164,13 +185,13 @@ def _sheet(
             after=part.shot,
             why=part.why,
             transition=join.transition,
-            doubled=join.start if part.why in {"chained", "shared still"} else 0,
+            doubled=made.doubled[part.shot].count if part.shot in made.doubled else 0,
             frames=frames,
-            anchor=part.anchor if part.shot in drifts else "",
-            drift=drifts.get(part.shot),
+            anchor=part.anchor if part.shot in made.drifts else "",
+            drift=made.drifts.get(part.shot),
         )
         for before, part, join, frames in zip(
-            materials.parts, materials.parts[1:], result.joins[1:], seams, strict=False
+            materials.parts, materials.parts[1:], made.result.joins[1:], made.seams, strict=False
         )
     ]
     return seam_sheet(rows, materials.title or materials.slug) if rows else None

@@ -10,17 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from prefect_videogen.filming.model import FilmPart
 from prefect_videogen.filming.slate import slate
 from prefect_videogen.media import Card, FilmSettings, Segment
 from prefect_videogen.media.colour import RGB
 from prefect_videogen.media.doubled import Doubled, doubled_frames
-from prefect_videogen.media.frames import first_frame, frame_rgb, last_frame
+from prefect_videogen.media.frames import frame_rgb, last_frame
 from prefect_videogen.media.keeping import constant_timing, kept_frames
 from prefect_videogen.media.matching import ColourStatistics, levels_to_match, statistics_of
 from prefect_videogen.media.probe import inspect
+from prefect_videogen.media.stills import plain
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class _Cutting:
         if part.doubled and number:
             found = doubled_frames(self._last_shown(self.parts[number - 1], number - 1), path)
             self.doubled[part.shot] = found
-            start = found.count
+            start = min(found.count, (stop or found.count + 1) - 1)
         anchor = self.colours.get(part.anchor)
         levels = None
         if self.match_colour and anchor:
@@ -123,7 +124,7 @@ class _Cutting:
             return 0, None
         timing = constant_timing(part.probe) or inspect(self.files[part.path])[1]
         start, stop = kept_frames(timing, part.trim)
-        stop = min(stop, part.stop or stop)
+        stop = max(min(stop, part.stop or stop), start + 1)
         return start, None if stop >= part.probe.frame_count else stop
 
     def _still(self, part: FilmPart, number: int) -> RGB:
@@ -140,7 +141,9 @@ class _Cutting:
                 return self._last_shown(self.parts[before], before)
         for part in self.parts[number + 1 :]:
             if part.probe:
-                return first_frame(self.files[part.path]).rgb
+                return frame_rgb(self.files[part.path], self._kept(part)[0])
+            if part.kind == "card":
+                return _picture(self.files[part.path])
         return slate(self.settings.width, self.settings.height, self.parts[number].shot, "")
 
     def _last_shown(self, part: FilmPart, number: int) -> RGB:
@@ -157,6 +160,4 @@ class _Cutting:
 def _picture(path: Path) -> RGB:
     """A picture as it is meant to be seen; what is transparent is black."""
     with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGBA")
-    ground = Image.new("RGBA", upright.size, (0, 0, 0, 255))
-    return np.asarray(Image.alpha_composite(ground, upright).convert("RGB"))
+        return np.asarray(plain(image))

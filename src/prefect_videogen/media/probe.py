@@ -89,6 +89,12 @@ class _Span:
         if stamp is not None:
             self.packets.append((stamp * self.tick, max(duration or 0, 0) * self.tick))
 
+    def begin_with(self, shown: list[VideoFrame]) -> None:
+        """Leave out packets before the first frame that is shown: they lean on what was cut off."""
+        if shown and shown[0].pts is not None:
+            begin = shown[0].pts * self.tick
+            self.packets = [packet for packet in self.packets if packet[0] >= begin]
+
     @property
     def seconds(self) -> Fraction:
         """Length; what lies before zero is codec priming and never heard."""
@@ -188,6 +194,7 @@ def _read_packets(
         )
     if damage:
         raise damage
+    picture.begin_with(shown)
     if not picture.packets:
         raise MediaError(
             f"{path} has a video track without a single frame.",

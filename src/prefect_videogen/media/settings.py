@@ -13,7 +13,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from prefect_videogen.errors import MediaError
 from prefect_videogen.media.canvas import Fit, even
 from prefect_videogen.media.encode import CRF, PRESET, Preset
 from prefect_videogen.media.probe import Probe
@@ -21,6 +20,9 @@ from prefect_videogen.media.timing import COMMON_RATES
 
 FilmSound = Literal["clips", "none"]
 Encode = Literal["auto", "always"]
+
+# What a film of nothing but cards is like.
+CARDS_SIZE, CARDS_RATE = (1280, 720), Fraction(24)
 
 
 class FilmSettings(BaseModel):
@@ -71,7 +73,7 @@ def choose_settings(
     """Choose the settings under which the fewest seconds of film need converting.
 
     Args:
-        probes: What the clips are, at least one.
+        probes: What the clips are; none for a film of nothing but cards.
         fit: See `FilmSettings`.
         size: Width and height in pixels; None takes the most common, weighted by seconds.
         fps: Frames a second; None takes the most common, weighted by seconds.
@@ -84,14 +86,11 @@ def choose_settings(
 
     Returns:
         The settings; ties go to the larger picture and the higher rate, odd sizes are rounded.
-
-    Raises:
-        MediaError: There is no clip.
     """
-    if not probes:
-        raise MediaError("A film needs at least one clip.", next_step="Give some clips.")
     sizes: defaultdict[tuple[int, int], float] = defaultdict(float)
     rates: defaultdict[Fraction, float] = defaultdict(float)
+    if not probes:
+        sizes[CARDS_SIZE] = rates[CARDS_RATE] = 0
     for probe in probes:
         sizes[even(probe.width), even(probe.height)] += probe.seconds
         rates[_usual(probe)] += probe.seconds

@@ -142,7 +142,7 @@ def fit_still(
         changes = list(_needed(info, image, limits))
         if not changes:
             return data, []
-        picture = _plain(image)
+        picture = plain(image)
     picture, reshaped = _reshape(picture, limits)
     encoded, kind = _encode(picture, limits)
     return encoded, [*changes, *reshaped, kind]
@@ -231,8 +231,15 @@ def _close(width: int, height: int, shape: Fraction) -> bool:
     return abs(Fraction(width, height) / shape - 1) <= ASPECT_TOLERANCE
 
 
-def _plain(image: ImageFile) -> Image.Image:
-    """Decode to upright 8 bit sRGB without transparency."""
+def plain(image: ImageFile) -> Image.Image:
+    """Decode a picture as it is meant to be seen.
+
+    Args:
+        image: An opened picture.
+
+    Returns:
+        Upright, 8 bit sRGB, black where it was transparent.
+    """
     profile = image.info.get("icc_profile")
     upright = ImageOps.exif_transpose(_eight_bit(image))
     if upright.has_transparency_data:
@@ -241,10 +248,10 @@ def _plain(image: ImageFile) -> Image.Image:
         upright.paste(layer, mask=layer.getchannel("A"))
     if profile:
         upright = _to_srgb(upright, profile)
-    plain = upright.convert("RGB")
+    decoded = upright.convert("RGB")
     # Pillow would write the old profile and comments into the new file.
-    plain.info.clear()
-    return plain
+    decoded.info.clear()
+    return decoded
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
