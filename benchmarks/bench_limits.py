@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.beside import prefect_server, wait_until
 from tests.asking import request_of
 from tests.conftest import SCHEDULED
-from tests.seaweed import free_port
 
 from prefect_videogen.blocks import load_studio
 from prefect_videogen.blocks.limits import create_limits
@@ -48,7 +48,6 @@ SLOTS, REQUESTS = 10, 60
 CLIPS, PROCESSES = 30, 3
 ALLOWED = 1.15
 FIRST, INTERVAL = 60.0, 12.5
-POLL = 0.05
 
 
 def bound(jobs: list[Job]) -> float:
@@ -121,12 +120,6 @@ def start(environment: dict[str, str], prompt: str, number: int) -> subprocess.P
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Look until something is the case."""
-    while not condition():
-        time.sleep(POLL)
-
-
 def run_processes(
     emulator: Emulator, environment: dict[str, str], prompt: str, *, kill: bool
 ) -> float:
@@ -144,33 +137,6 @@ def run_processes(
 
 
 # -- what is around them --------------------------------------------------------------------------
-
-
-@contextmanager
-def prefect_server(home: Path) -> Iterator[str]:
-    """Run a Prefect server of its own; gives the address of its API."""
-    url = f"http://127.0.0.1:{(port := free_port())}/api"
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": str(home),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    }
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet) as server:
-        try:
-            wait_until(lambda: answers(f"{url}/health"))
-            yield url
-        finally:
-            server.terminate()
-
-
-def answers(url: str) -> bool:
-    """Whether a server answers."""
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.HTTPError:
-        return False
 
 
 @contextmanager

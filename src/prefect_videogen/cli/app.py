@@ -32,6 +32,10 @@ app = typer.Typer(
 )
 
 Board = Annotated[str, typer.Argument(help="Storyboard: a path, s3:// or https:// address.")]
+OnUnknown = Annotated[
+    str, typer.Option(help="stop, or resubmit a purchase whose outcome is unknown.")
+]
+OnExpired = Annotated[str, typer.Option(help="stop, or rebuy a bought clip that has expired.")]
 StudioName = Annotated[
     str,
     typer.Option(
@@ -86,7 +90,7 @@ def demo(
 def setup(
     name: Annotated[str, typer.Option(help="Name to save the studio under.")] = "default",
 ) -> None:
-    """Register the block types, and save a studio from the environment."""
+    """Register the block types, create the limits, and save a studio from the environment."""
     from prefect_videogen.cli.installing import run_setup
 
     run_setup(name)
@@ -123,12 +127,8 @@ def render(
     budget_name: Annotated[
         str, typer.Option(help="Name the budget is kept under; by default the film's.")
     ] = "",
-    on_unknown: Annotated[
-        str, typer.Option(help="stop, or resubmit a purchase whose outcome is unknown.")
-    ] = "stop",
-    on_expired: Annotated[
-        str, typer.Option(help="stop, or rebuy a bought clip that has expired.")
-    ] = "stop",
+    on_unknown: OnUnknown = "stop",
+    on_expired: OnExpired = "stop",
 ) -> None:
     """Make the film here, with progress."""
     from prefect_videogen.cli.rendering import RenderOptions, run_render
@@ -179,12 +179,8 @@ def batch(
     budget_name: Annotated[
         str, typer.Option(help="Name the budget is kept under, for all runs together.")
     ] = "",
-    on_unknown: Annotated[
-        str, typer.Option(help="stop, or resubmit a purchase whose outcome is unknown.")
-    ] = "stop",
-    on_expired: Annotated[
-        str, typer.Option(help="stop, or rebuy a bought clip that has expired.")
-    ] = "stop",
+    on_unknown: OnUnknown = "stop",
+    on_expired: OnExpired = "stop",
 ) -> None:
     """Make many films, each in a flow run of its own; needs `serve` or workers."""
     from prefect_videogen.cli.batch import run_batch
