@@ -18,8 +18,11 @@ if TYPE_CHECKING:
         EvolinkCredentials,
         MediaStore,
         Studio,
+        VideoGeneration,
+        VideoGenerationRun,
     )
     from prefect_videogen.buying import ClipRequest, Job
+    from prefect_videogen.checking import Check, CheckReport
     from prefect_videogen.collecting import Collected
     from prefect_videogen.emulator import Emulator
     from prefect_videogen.errors import VideoGenError
@@ -56,7 +59,10 @@ _HOMES = {
         "EvolinkCredentials",
         "MediaStore",
         "Studio",
+        "VideoGeneration",
+        "VideoGenerationRun",
     ),
+    "checking": ("Check", "CheckReport"),
     "buying": ("ClipRequest", "Job"),
     "collecting": ("Collected",),
     "emulator": ("Emulator",),
@@ -87,6 +93,8 @@ __all__ = [
     "ApixoCredentials",
     "Batch",
     "CallbackEndpoint",
+    "Check",
+    "CheckReport",
     "Clip",
     "ClipRequest",
     "Collected",
@@ -103,6 +111,8 @@ __all__ = [
     "Storyboard",
     "Studio",
     "VideoGenError",
+    "VideoGeneration",
+    "VideoGenerationRun",
     "__version__",
     "collect",
     "collect_results",

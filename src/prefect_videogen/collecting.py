@@ -2,7 +2,8 @@
 
 Works from the records alone and buys nothing. Beside a live run it does no harm: it writes down
 what that run would write, and a record is created once. One job's trouble never stops the others.
-Suspended runs whose jobs have all ended are resumed, whoever noticed that.
+Suspended runs whose jobs have all ended are resumed, whoever noticed that, and reviews that nobody
+has answered in time are answered as their runs' parameters say.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from prefect_videogen.records.listing import (
     tidy,
 )
 from prefect_videogen.settling import undecided_for
-from prefect_videogen.sleeping import Resume, sleepers, wake
+from prefect_videogen.sleeping import Resume, answer_overdue, sleepers, wake
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.waiting import schedule_for
 
@@ -96,6 +97,8 @@ class Collected(BaseModel):
         elsewhere: How many belong to accounts that the studio does not have.
         resumed: Ids of the suspended runs that go on, as their jobs have ended.
         asleep: Ids of the suspended runs whose jobs go on.
+        answered: Ids of the suspended runs whose review nobody answered in time, and that go on as
+            their parameters say.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -109,6 +112,7 @@ class Collected(BaseModel):
     elsewhere: int = 0
     resumed: tuple[str, ...] = ()
     asleep: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
 
     @property
     def jobs(self) -> int:
@@ -171,6 +175,7 @@ async def collect(
         elsewhere=len(jobs) - len(ours),
         resumed=resumed,
         asleep=sorted(asleep.keys() - set(resumed)),
+        answered=await answer_overdue(studio, resume) if resume else (),
     )
 
 

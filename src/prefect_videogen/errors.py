@@ -30,6 +30,7 @@ between processes, and none of them ever holds a key or a signed URL.
   * DownloadError            the clip could not be fetched or is not a video
     * UntrustedAddress       the vendor's URL leads where we don't go
   * MediaError               a picture or clip can't be read, made or joined
+  * Rejected                 a reviewer, or nobody's answer in time, ended the run
   * FilmIncomplete           the run ended with shots missing; carries the result
   * BatchIncomplete          a batch ended with films missing; carries the result
 """
@@ -277,6 +278,10 @@ class UntrustedAddress(DownloadError):
 
 class MediaError(VideoGenError):
     """A picture or clip can't be read, made or joined."""
+
+
+class Rejected(VideoGenError):
+    """A review ended the run; what was bought until then is kept."""
 
 
 class FilmIncomplete(VideoGenError):

@@ -29,8 +29,9 @@ from prefect_videogen.errors import (
 from prefect_videogen.footage import file_digest
 from prefect_videogen.handing import Handed, handed_by_clip
 from prefect_videogen.keys import digest
-from prefect_videogen.media import Probe, first_frame, last_frame_png, probe
-from prefect_videogen.media.tails import TailFacts, tail_of
+from prefect_videogen.media import Probe
+from prefect_videogen.media.arrival import Arrival, look_over
+from prefect_videogen.media.tails import TailFacts
 from prefect_videogen.plan import LAST_FRAME, Handing
 from prefect_videogen.progress import tell
 from prefect_videogen.records import Ready, Stored
@@ -119,8 +120,8 @@ async def fetch_clip(studio: OpenStudio, job: Job, handing: Handing = LAST_FRAME
     stored = attempt.stored
     if stored is None and attempt.ready is not None:
         tell(job.shot, "downloading")
-        with tempfile.TemporaryDirectory(prefix="videogen-") as folder:
-            stored = await _fetch_and_store(studio, job, attempt.ready, Path(folder) / "clip.mp4")
+        async with studio.fetching:
+            stored = await _fetch_and_store(studio, job, attempt.ready)
     if stored is None:
         message = "the job's records are contradictory"
         raise RecordError(message, shot=job.shot, job_id=job.job_id, billed="yes")
@@ -162,17 +163,26 @@ def _tell_tail(shot: str, tail: TailFacts, handing: Handing) -> None:
         logger.warning("Shot %s: the clip ends in %s frames%s", shot, " and ".join(kinds), does)
 
 
-async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready, place: Path) -> Stored:
-    sha256 = await _download(studio, job, ready, place)
-    try:
-        found = await asyncio.to_thread(probe, place)
-        await asyncio.to_thread(first_frame, place)
-        frame = await asyncio.to_thread(last_frame_png, place)
-        tail = await asyncio.to_thread(tail_of, place)
-    except MediaError as error:
-        message = f"what came is not a usable video: {error.message}"
-        step = "Run it again: the result is fetched anew."
-        raise DownloadError(message, shot=job.shot, job_id=job.job_id, next_step=step) from error
+async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready) -> Stored:
+    with tempfile.TemporaryDirectory(prefix="videogen-") as folder:
+        place = Path(folder) / "clip.mp4"
+        sha256 = await _download(studio, job, ready, place)
+        try:
+            async with studio.decoding:
+                arrived = await asyncio.to_thread(look_over, place)
+        except MediaError as error:
+            message = f"what came is not a usable video: {error.message}"
+            step = "Run it again: the result is fetched anew."
+            raise DownloadError(
+                message, shot=job.shot, job_id=job.job_id, next_step=step
+            ) from error
+        return await _store(studio, job, place, sha256, arrived)
+
+
+async def _store(
+    studio: OpenStudio, job: Job, place: Path, sha256: str, arrived: Arrival
+) -> Stored:
+    found, frame, tail = arrived.probe, arrived.last_frame, arrived.tail
     # A later attempt's media stay under its attempt: what is there is never overwritten.
     folder = f"clips/{job.key}"
     if not await studio.store.put_file(f"{folder}/clip.mp4", place):

@@ -86,6 +86,11 @@ class Forecast:
         """The sum of the prices, by currency."""
         return sums(p.clip.price for p in self.purchases if p.clip.price)
 
+    @property
+    def unpriced(self) -> int:
+        """How many of them have no price."""
+        return sum(purchase.clip.price is None for purchase in self.purchases)
+
 
 async def forecast(
     studio: OpenStudio,

@@ -1,7 +1,7 @@
 """Telling whoever watches how far each shot has come, within one process.
 
-A listener is set for a context (the command line's live view, a test); without one nothing
-happens. It is a convenience: nothing is decided by it.
+Listeners are set for a context (the command line's live view, the shot table of a run, a test);
+without one nothing happens. It is a convenience: nothing is decided by it.
 """
 
 from __future__ import annotations
@@ -22,31 +22,44 @@ class Progress:
     """One change of a shot, or of the film (`shot` is then empty).
 
     Attributes:
-        shot: Id of the shot.
+        shot: Id of the shot; of one of its takes beside the picked one, the take's name.
         state: What is happening now.
         detail: What a person wants to know: the job id, `reused`, the error.
         expected: Shortest and longest expected seconds of this state, if known.
+        about: What there is by now: the job, the clip, or why it is missing.
     """
 
     shot: str
     state: ShotState
     detail: str = ""
     expected: tuple[float, float] | None = None
+    about: object = None
 
 
 Listener = Callable[[Progress], None]
 
-_listener: ContextVar[Listener | None] = ContextVar("videogen_progress", default=None)
+_listeners: ContextVar[tuple[Listener, ...]] = ContextVar("videogen_progress", default=())
+_name: ContextVar[str] = ContextVar("videogen_progress_name", default="")
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Send all progress of this context to a listener."""
-    token = _listener.set(listener)
+    """Send all progress of this context to a listener, beside those that listen already."""
+    token = _listeners.set((*_listeners.get(), listener))
     try:
         yield
     finally:
-        _listener.reset(token)
+        _listeners.reset(token)
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Tell all progress of shots in this context under a name: two takes are of one shot."""
+    token = _name.set(name)
+    try:
+        yield
+    finally:
+        _name.reset(token)
 
 
 def tell(
@@ -54,8 +67,13 @@ def tell(
     state: ShotState,
     detail: str = "",
     expected: tuple[float, float] | None = None,
+    *,
+    about: object = None,
 ) -> None:
-    """Tell the listener, if there is one."""
-    listener = _listener.get()
-    if listener is not None:
-        listener(Progress(shot, state, detail, expected))
+    """Tell all listeners, if there are any."""
+    listeners = _listeners.get()
+    if not listeners:
+        return
+    change = Progress(shot and (_name.get() or shot), state, detail, expected, about)
+    for listener in listeners:
+        listener(change)

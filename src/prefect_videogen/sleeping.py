@@ -2,7 +2,9 @@
 
 A run that suspends writes down its sleep, then a marker under each of its jobs, and reads the jobs
 once more. Whoever records a job's end finds the sleepers by its markers, and wakes those that have
-no running job left. Suspending and resuming themselves are the caller's.
+no running job left. A run that sleeps until a person has answered is woken by that person, or by
+whoever finds its marker once that has taken too long. Suspending and resuming themselves are the
+caller's.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from pydantic import ValidationError
 
@@ -19,6 +22,7 @@ from prefect_videogen.errors import RecordError, StudioError
 from prefect_videogen.plan import Money
 from prefect_videogen.records import Attempt, Claimed, Record, Store
 from prefect_videogen.records.listing import AttemptName
+from prefect_videogen.reviewing import IfUnreviewed, Question
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.waiting import schedule_for
 
@@ -30,8 +34,28 @@ _NOTE = re.compile(r"sleeping(?:-([0-9]+))?\.json")
 Standing = Literal["resumed", "not-asleep", "over"]
 """What came of resuming a run: it goes on; it does not sleep (yet); or it will never go on."""
 
-Resume = Callable[[str], Awaitable[Standing]]
-"""Resumes the run with an id, if it is suspended."""
+
+@dataclass(frozen=True)
+class Unattended:
+    """The answer to a review that nobody has answered in time.
+
+    Attributes:
+        number: Number of the sleep that the question was asked in.
+        decision: What the run's parameters say.
+        note: Why it is given.
+    """
+
+    number: int
+    decision: IfUnreviewed
+    note: str
+
+
+class Resume(Protocol):
+    """Resumes the run with an id, if it is suspended; or only if it still asks what is answered."""
+
+    async def __call__(self, run: str, answer: Unattended | None = None, /) -> Standing:
+        """Resume it."""
+        ...
 
 
 class Sleep(Record):
@@ -44,6 +68,7 @@ class Sleep(Record):
         estimate: Estimated price of what it had to buy when it began.
         unpriced: How many clips of that had no price.
         jobs: The attempts whose jobs it sleeps for.
+        review: What it asks a person, if that is why it sleeps.
     """
 
     number: int
@@ -52,6 +77,12 @@ class Sleep(Record):
     estimate: tuple[Money, ...] = ()
     unpriced: int = 0
     jobs: tuple[AttemptName, ...] = ()
+    review: Question | None = None
+
+
+def pause_key(number: int) -> str:
+    """Prefect's name for a run's n-th sleep."""
+    return f"videogen-{number}"
 
 
 # -- the run that sleeps --------------------------------------------------------------------------
@@ -72,14 +103,13 @@ async def lie_down(studio: OpenStudio, sleep: Sleep) -> None:
     if not await studio.store.create(path, data):
         message = f"{path} exists: another process is at this run"
         raise RecordError(message, next_step="Nothing was lost; that process goes on.")
-    await asyncio.gather(
-        *(studio.store.create(_marker(job, studio.run), b"{}") for job in sleep.jobs)
-    )
+    markers = list(_markers(studio.run, sleep))
+    await asyncio.gather(*(studio.store.create(marker, b"{}") for marker in markers))
 
 
 async def get_up(store: Store, run: str, sleep: Sleep) -> None:
     """Remove the markers of a sleep that is over."""
-    await asyncio.gather(*(store.remove(_marker(job, run)) for job in sleep.jobs))
+    await asyncio.gather(*(store.remove(marker) for marker in _markers(run, sleep)))
 
 
 async def last_sleep(store: Store, run: str) -> Sleep | None:
@@ -189,13 +219,51 @@ async def wake(studio: OpenStudio, resume: Resume, run: str) -> bool:
         Exception: Whatever `resume` raises.
     """
     sleep = await last_sleep(studio.store, run)
-    if sleep is None or await still_running(studio, sleep.jobs):
+    if sleep is None or sleep.review or await still_running(studio, sleep.jobs):
         return False
     standing = await resume(run)
     if standing != "not-asleep":
         await get_up(studio.store, run, sleep)
     if standing == "resumed":
         logger.info("Run %s is resumed: its %s jobs have ended", run, len(sleep.jobs))
+    return standing == "resumed"
+
+
+async def answer_overdue(studio: OpenStudio, resume: Resume) -> list[str]:
+    """Answer the reviews that nobody has answered in time, as their runs' parameters say.
+
+    Args:
+        studio: The open studio.
+        resume: Resumes a run.
+
+    Returns:
+        The ids of the runs that go on because of this.
+
+    Raises:
+        RecordError: If the media store can't be listed.
+    """
+    answered = []
+    for path in await studio.store.list("reviews"):
+        run = path.rpartition("/")[2]
+        try:
+            if await _answer_if_overdue(studio, resume, run):
+                answered.append(run)
+        except Exception:  # one run's trouble must not stop the others; the next round repeats it
+            logger.exception("The overdue review of run %s could not be answered", run)
+    return answered
+
+
+async def _answer_if_overdue(studio: OpenStudio, resume: Resume, run: str) -> bool:
+    sleep = await last_sleep(studio.store, run)
+    question = sleep.review if sleep else None
+    if sleep is None or question is None or studio.time.now() < sleep.at + question.after:
+        return False
+    note = f"Nobody answered within {question.after / 60:g} minutes."
+    standing = await resume(run, Unattended(sleep.number, question.then, note))
+    if standing != "not-asleep":
+        await get_up(studio.store, run, sleep)
+    if standing == "resumed":
+        logger.info("Run %s goes on: %s %s", run, note, question.then)
     return standing == "resumed"
 
 
@@ -214,5 +282,8 @@ def _path(run: str, number: int) -> str:
     return f"runs/{run}/sleeping{f'-{number}' if number > 1 else ''}.json"
 
 
-def _marker(job: AttemptName, run: str) -> str:
-    return f"sleepers/{job.key}-{job.number}/{run}"
+def _markers(run: str, sleep: Sleep) -> Iterator[str]:
+    for job in sleep.jobs:
+        yield f"sleepers/{job.key}-{job.number}/{run}"
+    if sleep.review and sleep.review.after:
+        yield f"reviews/{run}"

@@ -10,14 +10,14 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict
 
-from prefect_videogen.budgets import Budget, Hold, exact, fold
+from prefect_videogen.budgets import Budget, Hold, exact, fold, sums
 from prefect_videogen.errors import StudioError, VideoGenError
 from prefect_videogen.fetching import Clip
 from prefect_videogen.forecasting import Forecast, Purchase, name_of
@@ -220,10 +220,23 @@ class Spending:
         self.forecast = forecast
         self.slept = before is not None
         self.estimate = before.estimate if before else forecast.estimate
-        unpriced = sum(purchase.clip.price is None for purchase in forecast.purchases)
-        self.unpriced = before.unpriced if before else unpriced
+        self.unpriced = before.unpriced if before else forecast.unpriced
+        if before and before.review:  # what is ahead is what the answer to it asks for
+            self.estimate = sums([*self.estimate, *forecast.estimate])
+            self.unpriced += forecast.unpriced
         self._keys: dict[str, str] = {}
         self._before: dict[str, Balance | None] = {}
+
+    def leave(self, shots: Collection[str]) -> None:
+        """Count shots out of the estimate that the run leaves to its next process.
+
+        Args:
+            shots: Their names in the plan.
+        """
+        left = [purchase.clip.price for purchase in self.forecast.purchases if purchase.shot in shots]
+        less = [Money(amount=-price.amount, currency=price.currency) for price in left if price]
+        self.estimate = tuple(money for money in sums([*self.estimate, *less]) if money.amount)
+        self.unpriced -= left.count(None)
 
     async def begin(self) -> None:
         """Set the money for all purchases aside, in one entry per budget, and ask for balances.

@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -48,9 +49,17 @@ MOST_SENDING = 50
 """Submissions under way at one model; fewer than a client has connections."""
 
 
+MOST_FETCHING = 32
+"""Clips on their way into the media store at once; what waits is safe at its vendor for hours."""
+
+
 @dataclass
 class _Shared:
     slots: LocalSlots = field(default_factory=LocalSlots)
+    fetching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_FETCHING))
+    decoding: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1)
+    )
     paces: dict[tuple[str, str], Pace] = field(default_factory=dict)
     gates: dict[tuple[str, str], asyncio.Semaphore] = field(default_factory=dict)
 
@@ -77,6 +86,7 @@ class OpenStudio:
         name: The studio's name, for messages.
         accounts: Vendor to account.
         store: The media store.
+        view_url: Where people open the media store in a browser; empty is nowhere.
         prices: Price list.
         allow_unpriced: Whether shots without a price may be bought although a limit is set.
         limit_per_run: Most money for one run; 0 is no limit.
@@ -95,6 +105,7 @@ class OpenStudio:
     name: str
     accounts: Mapping[str, Account]
     store: Store
+    view_url: str = ""
     prices: tuple[Price, ...] = ()
     allow_unpriced: bool = False
     limit_per_run: Decimal = Decimal(0)
@@ -147,6 +158,10 @@ class OpenStudio:
             speeds={vendor: account.speed for vendor, account in self.accounts.items()},
             models=self.models,
         )
+
+    def link(self, path: str) -> str:
+        """Where people open an object in a browser: an address that lasts; empty without one."""
+        return f"{self.view_url.rstrip('/')}/{quote(path)}" if self.view_url else ""
 
     def model(self, clip: PlannedClip) -> Model:
         """The model of a clip.
@@ -241,6 +256,16 @@ class OpenStudio:
         """Held from before a claim until its answer, so that no claim waits for a connection."""
         gates = self._share().gates
         return gates.setdefault(self._limit_name(model), asyncio.Semaphore(MOST_SENDING))
+
+    @property
+    def fetching(self) -> asyncio.Semaphore:
+        """Held while a clip is downloaded and stored, so that a thousand don't come at once."""
+        return self._share().fetching
+
+    @property
+    def decoding(self) -> asyncio.Semaphore:
+        """Held while a clip is decoded, so that decoding leaves threads to everything else."""
+        return self._share().decoding
 
     def _limit_name(self, model: Model) -> tuple[str, str]:
         return self.account(model.vendor).fingerprint, model.id

@@ -57,6 +57,8 @@ def show_collected(console: Console, collected: Collected) -> None:
             console.print(_line(outcome, entry))
     for run in collected.resumed:
         console.print(f"resumed   run {run}: its jobs have ended")
+    for run in collected.answered:
+        console.print(f"answered  run {run}: nobody had, in time")
     for run in collected.asleep:
         console.print(f"asleep    run {run}")
     counts = ", ".join(f"{len(entries)} {name}" for name, entries in lists.items() if entries)

@@ -129,13 +129,28 @@ def frames_of(path: Path) -> Iterator[FrameFacts]:
     Raises:
         MediaError: Not a video, or damaged.
     """
-    before: npt.NDArray[np.float32] | None = None
-    converter = colour.Converter()
+    measure = Measure()
     for frame in decoded_frames(path):
-        blocks = _blocks(frame, converter)
-        change = 0.0 if before is None else _loudest(np.abs(blocks - before))
-        before = blocks
-        yield FrameFacts(float(blocks.mean()), _loudest(blocks), change)
+        yield measure.of(frame)
+
+
+class Measure:
+    """Measures the frames of one clip, each against the one before."""
+
+    def __init__(self) -> None:
+        self._before: npt.NDArray[np.float32] | None = None
+        self._converter = colour.Converter()
+
+    def of(self, frame: VideoFrame) -> FrameFacts:
+        """Measure the next frame.
+
+        Args:
+            frame: A decoded frame; nothing of it is kept.
+        """
+        blocks = _blocks(frame, self._converter)
+        change = 0.0 if self._before is None else _loudest(np.abs(blocks - self._before))
+        self._before = blocks
+        return FrameFacts(float(blocks.mean()), _loudest(blocks), change)
 
 
 def _black_end(facts: Sequence[FrameFacts]) -> int:

@@ -38,6 +38,12 @@ NAMES = {
     "stored": "4-stored.json",
     "end": "end.json",
 }
+_LATER: dict[str, type[Record]] = {
+    "submitted": Submitted,
+    "ready": Ready,
+    "stored": Stored,
+    "end": End,
+}
 
 
 class ClipRecords:
@@ -72,20 +78,14 @@ class ClipRecords:
         claimed = await self._read(key, number, "claimed", Claimed)
         if claimed is None:
             return None
-        submitted, ready, stored, end = await asyncio.gather(
-            self._read(key, number, "submitted", Submitted),
-            self._read(key, number, "ready", Ready),
-            self._read(key, number, "stored", Stored),
-            self._read(key, number, "end", End),
-        )
-        return Attempt(
-            number=number,
-            claimed=claimed,
-            submitted=submitted,
-            ready=ready,
-            stored=stored,
-            end=end,
-        )
+        paths = {name: _path(key, number, name) for name in _LATER}
+        found = await self.store.read_all(tuple(paths.values()))
+        later = {
+            name: _parsed(path, data, _LATER[name])
+            for (name, path), data in zip(paths.items(), found, strict=True)
+            if data is not None
+        }
+        return Attempt.model_validate({"number": number, "claimed": claimed, **later})
 
     async def claim(self, key: str, number: int, claimed: Claimed) -> bool:
         """Claim an attempt; False means that somebody else has.
@@ -186,27 +186,33 @@ class ClipRecords:
 
     async def _create(self, key: str, number: int, name: str, record: BaseModel) -> bool:
         data = record.model_dump_json(indent=2).encode()
-        return await self.store.create(f"clips/{key}/{number}/{NAMES[name]}", data)
+        return await self.store.create(_path(key, number, name), data)
 
     async def _read(self, key: str, number: int, name: str, kind: type[_R]) -> _R | None:
-        return await self._parsed(f"clips/{key}/{number}/{NAMES[name]}", kind)
+        return await self._parsed(_path(key, number, name), kind)
 
     async def _parsed(self, path: str, kind: type[_R]) -> _R | None:
         data = await self.store.read(path)
-        if data is None:
-            return None
-        try:
-            return kind.model_validate_json(data)
-        except ValidationError as error:
-            fields = ", ".join(
-                ".".join(map(str, e["loc"])) or e["type"]
-                for e in error.errors(include_url=False, include_input=False)
-            )
-            message = f"{path} is not a usable record ({len(data)} bytes; {fields})"
-            step = "Look at it by hand; until it makes sense nothing is bought for this clip."
-            raise RecordError(message, next_step=step) from None
+        return None if data is None else _parsed(path, data, kind)
 
 
 def open_path(vendor: str, model: str, key: str, number: int) -> str:
     """Path of the entry that says a job may be running."""
     return f"open/{vendor}/{model}/{key}-{number}"
+
+
+def _path(key: str, number: int, name: str) -> str:
+    return f"clips/{key}/{number}/{NAMES[name]}"
+
+
+def _parsed(path: str, data: bytes, kind: type[_R]) -> _R:
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        fields = ", ".join(
+            ".".join(map(str, e["loc"])) or e["type"]
+            for e in error.errors(include_url=False, include_input=False)
+        )
+        message = f"{path} is not a usable record ({len(data)} bytes; {fields})"
+        step = "Look at it by hand; until it makes sense nothing is bought for this clip."
+        raise RecordError(message, next_step=step) from None

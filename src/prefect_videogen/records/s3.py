@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -69,6 +69,14 @@ class S3Store:
             RecordError: If the server can't tell.
         """
         return await self._off_loop(path, self._read)
+
+    async def read_all(self, paths: Sequence[str]) -> tuple[bytes | None, ...]:
+        """Read some small objects, at once; None means that one does not exist.
+
+        Raises:
+            RecordError: If the server can't tell.
+        """
+        return tuple(await asyncio.gather(*map(self.read, paths)))
 
     async def create(self, path: str, data: bytes) -> bool:
         """Create an object that must not exist yet; False means that it did.

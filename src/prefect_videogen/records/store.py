@@ -10,7 +10,7 @@ import asyncio
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 from urllib.parse import quote, urlsplit
@@ -29,6 +29,10 @@ class Store(Protocol):
 
     async def read(self, path: str) -> bytes | None:
         """Read a small object; None means that it does not exist."""
+        ...
+
+    async def read_all(self, paths: Sequence[str]) -> tuple[bytes | None, ...]:
+        """Read some small objects, in order; None means that one does not exist."""
         ...
 
     async def create(self, path: str, data: bytes) -> bool:
@@ -76,6 +80,15 @@ class LocalStore:
             RecordError: If the disk can't tell.
         """
         return await self._off_loop(path, _read)
+
+    async def read_all(self, paths: Sequence[str]) -> tuple[bytes | None, ...]:
+        """Read some small objects in one go; None means that one does not exist.
+
+        Raises:
+            RecordError: If the disk can't tell.
+        """
+        places = [self._place(path) for path in paths]
+        return await self._off_loop(paths[0], lambda _: tuple(map(_read, places)))
 
     async def create(self, path: str, data: bytes) -> bool:
         """Create an object that must not exist yet; False means that it did.

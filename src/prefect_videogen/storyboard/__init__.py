@@ -14,11 +14,13 @@ from prefect_videogen.storyboard.model import (
     Transition,
 )
 from prefect_videogen.storyboard.reading import OTHER_WORDS, StoryboardText, read_storyboard
+from prefect_videogen.storyboard.single import SINGLE, one_clip
 from prefect_videogen.storyboard.variables import fill_variables
 
 __all__ = [
     "OTHER_WORDS",
     "SHOT_DEFAULTS",
+    "SINGLE",
     "FilmOptions",
     "HandOver",
     "Lora",
@@ -28,5 +30,6 @@ __all__ = [
     "StoryboardText",
     "Transition",
     "fill_variables",
+    "one_clip",
     "read_storyboard",
 ]

@@ -39,37 +39,43 @@ class Lora(_Strict):
 class ShotFields(_Strict):
     """The fields that a shot may set and that may stand at the top as defaults."""
 
-    model: str = Field("", description="Model that makes the clip, for example vidu-q3.")
-    resolution: str = Field("", description="480p, 540p, 720p or 1080p; empty: model's default.")
-    aspect_ratio: str = Field("", description="For example 16:9 or 9:16; empty: the default.")
-    seconds: float = Field(0, ge=0, description="Length in seconds; 0: the model's default.")
-    tier: Literal["", "standard", "pro", "master", "turbo"] = Field(
-        "", description="Quality tier, where the model has tiers; empty: its default tier."
+    model: str = Field("", description="Model that makes the clips, for example vidu-q3.")
+    resolution: str = Field(
+        "", description="Lines of the picture, for example 720p. Not set: the model's default."
     )
-    seed: int = Field(-1, ge=-1, description="Number that makes results repeat; -1: random.")
+    aspect_ratio: str = Field(
+        "", description="Width:height, for example 16:9 or 9:16. Not set: the model's default."
+    )
+    seconds: float = Field(0, ge=0, description="Length in seconds. Not set: the model's default.")
+    tier: Literal["", "standard", "pro", "master", "turbo"] = Field(
+        "", description="Quality, if the model has tiers. Not set: its default."
+    )
+    seed: int = Field(-1, ge=-1, description="Number that makes results repeat. Not set: random.")
     negative_prompt: str = Field("", description="What should not be in the picture.")
     expand_prompt: Switch = Field(
-        "", description="Whether the vendor may rewrite the prompt; empty: its default."
+        "", description="Whether the vendor may rewrite the prompt. Not set: its default."
     )
     picture_fit: Literal["", "crop", "pad", "keep"] = Field(
-        "", description="How a picture is brought to the aspect ratio; empty: crop."
+        "", description="How a picture is brought to the aspect ratio. Not set: crop."
     )
-    routing: str = Field("", description="APIXO's provider: auto, value, official or a channel.")
-    loras: list[Lora] = Field(default_factory=list, description="LoRAs, where the model has them.")
+    routing: str = Field("", description="APIXO's provider: auto, value, official, or a channel.")
+    loras: list[Lora] = Field(default_factory=list, description="LoRAs, if the model takes them.")
     fallback: list[str] = Field(
-        default_factory=list, description="Models tried in order after a definite refusal."
+        default_factory=list,
+        description="Models that are tried in order if the model refuses the shot.",
     )
-    takes: int = Field(0, ge=0, le=20, description="Buy takes 1 to n of the shot; 0: just one.")
+    takes: int = Field(0, ge=0, le=20, description="How many takes of a shot to buy. Not set: one.")
     hand_over: Literal["", "last", "steady"] = Field(
         "",
-        description="Frame that the shot chained to this one starts on: the last, or the last one "
-        "before a black or frozen tail; empty: last.",
+        description="Frame that the next shot of a chain starts on: the last, or the last one "
+        "before a black or frozen end (steady). Not set: last.",
     )
     options: dict[str, Any] = Field(
-        default_factory=dict, description="The vendor's own input fields, and mode."
+        default_factory=dict,
+        description='The vendor\'s own input fields, for example {"movement": "large"}; and mode.',
     )
     extra_input: dict[str, Any] = Field(
-        default_factory=dict, description="Sent to the vendor as it is, unchecked."
+        default_factory=dict, description="Further input for the vendor, sent as it is, unchecked."
     )
 
     @field_validator("expand_prompt", mode="before")
@@ -81,31 +87,49 @@ class ShotFields(_Strict):
 class Shot(ShotFields):
     """One shot of the film."""
 
-    id: str = Field("", description="Short name, lower case; empty: its number.")
+    id: str = Field(
+        "", description="Short name in lower case, for example launch. Not set: the shot's number."
+    )
     prompt: str = Field("", description="What is seen and how the camera moves.")
     first_frame: str = Field(
         "",
-        description="Picture the shot starts on: a path, s3:// or https:// address, previous, "
-        "or shot:<id>.",
+        description="Picture that the shot starts on: a path, an s3:// or https:// address, "
+        "previous (where the shot before ends), or shot:<id>.",
     )
-    last_frame: str = Field("", description="Picture the shot ends on: a path or address, or next.")
+    last_frame: str = Field(
+        "",
+        description="Picture that the shot ends on: a path, an address, or next (where the next "
+        "shot starts).",
+    )
     video: str = Field(
         "",
-        description="Own footage instead of a bought clip, or a picture shown for `seconds`: a "
-        "path, s3:// or https:// address.",
+        description="Own footage instead of a bought clip, or a picture that is shown for the "
+        "seconds above: a path, an s3:// or https:// address.",
     )
     trim: list[float] = Field(
         default_factory=list,
-        description="From and to in seconds: the part that goes into the film; to 0: its end.",
+        description="Part that goes into the film: from and to, in seconds; 0 as the second: to "
+        "the end.",
     )
     transition: Literal["", "cut", "crossfade", "dip"] = Field(
-        "", description="How the shot before gives way to this one; empty: the film's."
+        "",
+        description="How the shot before gives way to this one. Not set: as everywhere in the "
+        "film.",
     )
     crossfade_seconds: float = Field(
-        0, ge=0, le=LONGEST_CROSSFADE, description="Length of that transition; 0: the film's."
+        0,
+        ge=0,
+        le=LONGEST_CROSSFADE,
+        description="Length of that transition in seconds. Not set: as everywhere in the film.",
     )
-    take: str = Field("1", description="Which deliberate version this is: 1, 2, ... or a word.")
-    pick: int = Field(0, ge=0, description="Which of the takes goes into the film; 0: the first.")
+    take: str = Field(
+        "1",
+        description="Which deliberate version this is: 1, 2, ... or a word. Another one is bought "
+        "anew.",
+    )
+    pick: int = Field(
+        0, ge=0, description="Which of the takes goes into the film. Not set: the first."
+    )
 
     @field_validator("trim")
     @classmethod
@@ -131,37 +155,47 @@ class FilmOptions(_Strict):
     """How the clips become a film."""
 
     transition: Transition = Field(
-        "cut", description="How one shot follows another: cut, crossfade or dip to black."
+        "cut", description="How one shot follows another: cut, crossfade, or dip (to black)."
     )
     crossfade_seconds: float = Field(
         0.5, gt=0, le=LONGEST_CROSSFADE, description="Length of crossfades and dips in seconds."
     )
-    sound: Literal["clips", "none"] = Field("clips", description="Keep the clips' sound or none.")
+    sound: Literal["clips", "none"] = Field("clips", description="Keep the clips' sound, or none.")
     music: str = Field(
-        "", description="Music under the film, quieter where clips sound: a path or address."
+        "",
+        description="Music under the film, quieter where clips sound: a path, an s3:// or https:// "
+        "address.",
     )
     loudness: float = Field(
-        0, ge=-40, le=0, description="Loudness of the film in LUFS, for example -16; 0: as it is."
+        0,
+        ge=-40,
+        le=0,
+        description="Loudness of the film in LUFS, for example -16. Not set: as it is.",
     )
     on_missing: OnMissing = Field(
         "fail",
-        description="What becomes of the film when a shot is missing: no film, without the shot, "
-        "hold the frame before it, or show a card.",
+        description="If a shot is missing: make no film (fail), leave the shot out (skip), hold "
+        "the frame before it (hold), or show a card (slate).",
     )
-    fit: Literal["crop", "pad"] = Field("pad", description="How odd sizes join the film.")
-    size: str = Field("", description="Width x height, for example 1280x720; empty: the clips'.")
-    fps: float = Field(0, ge=0, le=120, description="Frames a second; 0: the clips'.")
+    fit: Literal["crop", "pad"] = Field(
+        "pad", description="How clips of another shape join the film: with bars (pad), or cropped."
+    )
+    size: str = Field("", description="Width x height, for example 1280x720. Not set: the clips'.")
+    fps: float = Field(0, ge=0, le=120, description="Frames a second. Not set: the clips'.")
     encode: Literal["auto", "always"] = Field(
-        "auto", description="Copy the picture where that is proven to be the same, or never."
+        "auto",
+        description="auto copies the clips' picture where that is proven to show the same; always "
+        "encodes.",
     )
     variants: list[str] = Field(
-        default_factory=list, description="Further shapes of the film: 16:9, 9:16, 1:1, 4:5."
+        default_factory=list,
+        description="Further shapes of the film, for example 9:16, 1:1 or 4:5.",
     )
     match_colour: float = Field(
         0,
         ge=0,
         le=1,
-        description="How far chained clips take on their first clip's colours, 0 to 1.",
+        description="How far chained clips take on the colours of their first clip, 0 to 1.",
     )
 
     @field_validator("size")
@@ -192,13 +226,19 @@ class Storyboard(ShotFields):
     """A film: its shots in order, and defaults for all of them."""
 
     title: str = Field("", description="Title of the film; names its folder.")
-    look: str = Field("", description="Added to every prompt, for one look throughout.")
+    look: str = Field("", description="Words added to every prompt, for one look throughout.")
     shots: list[Shot] = Field(default_factory=list, description="The shots, in film order.")
-    film: FilmOptions = Field(default_factory=FilmOptions, description="How they are joined.")
-    variables: dict[str, str] = Field(
-        default_factory=dict, description="Values for {names} in title, prompts and pictures."
+    film: FilmOptions = Field(
+        default_factory=FilmOptions, description="How the shots become a film."
     )
-    draft: bool = Field(default=False, description="Cheapest and shortest version of all shots.")
+    variables: dict[str, str] = Field(
+        default_factory=dict,
+        description="Values for {names} in title, prompts, pictures and takes, for example "
+        '{"city": "Oslo"}.',
+    )
+    draft: bool = Field(
+        default=False, description="Make all shots in their cheapest and shortest version."
+    )
 
     @field_validator("variables", mode="before")
     @classmethod

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Generator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, NamedTuple, Self
@@ -23,6 +24,9 @@ from prefect_videogen.vendors.reading import quotable
 
 LARGEST_ANSWER = 1024 * 1024
 """Most bytes read of an answer; the longest documented one is a page of the task list."""
+
+MOST_ASKING = 32
+"""Queries under way at once at one vendor."""
 
 Purpose = Literal["submit", "status", "balance", "list", "upload"]
 
@@ -131,6 +135,8 @@ class HttpSession:
         self._account = account
         self._timeouts = timeouts
         self._auth = _BearerAuth(account)
+        # httpx looks at all connections for each request: fewer cost less than a thousand waiting.
+        self._asking = asyncio.Semaphore(MOST_ASKING)
         common: dict[str, Any] = {
             "headers": {"User-Agent": user_agent(), "Accept-Encoding": "identity"},
             "follow_redirects": False,
@@ -142,7 +148,8 @@ class HttpSession:
             self._fresh_client = self._client
             return
         common["verify"] = httpx.create_ssl_context(trust_env=common["trust_env"])
-        self._client = httpx.AsyncClient(limits=httpx.Limits(max_connections=100), **common)
+        asking = httpx.Limits(max_connections=MOST_ASKING)
+        self._client = httpx.AsyncClient(limits=asking, **common)
         # A kept connection may close under the very request that reuses it, which would leave a
         # paid POST unknown for nothing: submissions get a connection of their own.
         fresh = httpx.Limits(max_connections=100, max_keepalive_connections=0)
@@ -173,6 +180,12 @@ class HttpSession:
             SubmissionUnknown: If a submission failed in any other way.
             StatusUnavailable: If any other call failed; transient.
         """
+        # Those who send a submission have a gate of their own, before they claim.
+        gate = nullcontext() if call.purpose == "submit" else self._asking
+        async with gate:
+            return await self._send(call)
+
+    async def _send(self, call: Call) -> HttpAnswer:
         sent = _Sent()
         try:
             async with asyncio.timeout(self._timeouts.total_of(call.purpose)):
