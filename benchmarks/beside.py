@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,14 +86,15 @@ def vendors(speed: float, media: Path) -> Iterator[Vendor]:
 
 
 @contextmanager
-def prefect_server(home: Path) -> Iterator[str]:
-    """Run a Prefect server of its own; gives the address of its API."""
+def prefect_server(home: Path, more: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run a Prefect server of its own, with more settings; gives the address of its API."""
     url = f"http://127.0.0.1:{(port := free_port())}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
     environment = {
         **os.environ,
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        **(more or {}),
     }
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet) as server:

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
 
-from prefect_videogen.blocks.credentials import DOCUMENTATION, LOGO
+from prefect_videogen.blocks.checks import Checkable
+from prefect_videogen.blocks.logos import DOCUMENTATION, RECEIVER_LOGO
+from prefect_videogen.checking import CheckReport, callback_checks, gathered
 from prefect_videogen.errors import StudioError
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.vendors import is_private_host
@@ -18,10 +20,11 @@ LONGEST_URL = 2048
 """Characters; EvoLink's limit [seed]."""
 
 
-class CallbackEndpoint(Block):
+class CallbackEndpoint(Checkable, Block):
     """The public address of a callback receiver, and the secret that signs its paths.
 
-    Vendors do not sign callbacks, so every job gets a path of its own that nobody can guess.
+    Vendors report there when a job has ended, so that runs need hardly ask. They do not sign
+    what they send, so every job gets a path of its own that nobody can guess.
 
     Example:
         ```python
@@ -34,12 +37,27 @@ class CallbackEndpoint(Block):
     _block_type_name = "Videogen Callback Endpoint"
     _block_type_slug = "videogen-callback-endpoint"
     _documentation_url = DOCUMENTATION
-    _logo_url = LOGO
+    _logo_url = RECEIVER_LOGO
 
     url: str = Field(
-        title="URL", description="Public https address under which the receiver is reached."
+        title="URL",
+        description="Public https address of the receiver, as `prefect-videogen callbacks` runs it "
+        "behind a TLS proxy.",
     )
-    secret: SecretStr = Field(description="Signs the path of each job; any long random text.")
+    secret: SecretStr = Field(
+        title="Secret",
+        description="Signs the path of each job: any long random text, the same for the receiver.",
+    )
+
+    async def acheck(self) -> CheckReport:
+        """Deliver a callback of no clip, and a forged one, through the public address.
+
+        Returns:
+            Whether a receiver answers there, and knows this secret.
+        """
+        # On its own, an address for sandboxes only is taken for what it is.
+        sandbox = is_private_host(self.url)
+        return await gathered(callback_checks(self, sandbox=sandbox))
 
     def token(self, key: str, attempt: int) -> str:
         """The token in the path of one attempt's callback: an HMAC of key and attempt."""

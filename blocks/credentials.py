@@ -6,11 +6,16 @@ gives them out to `include_secrets=true`, so switch its authentication on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from prefect.blocks.abstract import CredentialsBlock
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import Field, SecretStr
 
+from prefect_videogen.blocks.checks import Checkable
+from prefect_videogen.blocks.logos import DOCUMENTATION, KEYS_LOGO
+from prefect_videogen.checking import CheckReport, account_checks, failed, gathered
+from prefect_videogen.errors import StudioError
 from prefect_videogen.vendors import (
     APIXO_URL,
     EVOLINK_FILES_URL,
@@ -22,24 +27,27 @@ from prefect_videogen.vendors import (
     open_client,
 )
 
-DOCUMENTATION = HttpUrl("https://github.com/prefect-videogen/prefect-videogen")
-LOGO = HttpUrl(f"{DOCUMENTATION}/raw/main/docs/logo.png")
-
 Sandbox = Literal["auto", "yes", "no"]
 """Whether clips are kept apart from bought ones; auto: for loopback and private hosts only."""
 
-ApiKey = Annotated[SecretStr, Field(title="API key", description="The account's API key.")]
+ApiKey = Annotated[
+    SecretStr,
+    Field(title="API key", description="The account's key, as its vendor's website shows it."),
+]
 SandboxChoice = Annotated[
     Sandbox,
     Field(
+        title="Sandbox",
         description="Whether its clips are kept apart from bought ones; auto does so for "
-        "addresses on this machine or network only."
+        "addresses on this machine or network only.",
     ),
 ]
 Speed = Annotated[
     float,
     Field(
-        ge=1, description="How much faster than documented the endpoint runs; 1 for the real one."
+        ge=1,
+        title="Speed",
+        description="How much faster than documented the endpoint runs; 1 for the real one.",
     ),
 ]
 
@@ -49,8 +57,17 @@ def is_sandbox(sandbox: Sandbox, base_url: str) -> bool:
     return default_sandbox(base_url) if sandbox == "auto" else sandbox == "yes"
 
 
-class ApixoCredentials(CredentialsBlock):
-    """Key and address of an APIXO account.
+async def checked(account: Callable[[], Account]) -> CheckReport:
+    """Check an account; settings that do not go together are a finding too."""
+    try:
+        made = account()
+    except StudioError as error:
+        return CheckReport(checks=(failed("account", error),))
+    return await gathered(account_checks(made))
+
+
+class ApixoCredentials(Checkable, CredentialsBlock):
+    """Key and address of an APIXO account, which sells clips of Wan, Vidu, LTX and Kling models.
 
     Example:
         ```python
@@ -63,7 +80,7 @@ class ApixoCredentials(CredentialsBlock):
     _block_type_name = "APIXO Credentials"
     _block_type_slug = "apixo-credentials"
     _documentation_url = DOCUMENTATION
-    _logo_url = LOGO
+    _logo_url = KEYS_LOGO
 
     api_key: ApiKey
     base_url: str = Field(default=APIXO_URL, title="Base URL", description="Address of the API.")
@@ -84,6 +101,14 @@ class ApixoCredentials(CredentialsBlock):
             speed=self.speed,
         )
 
+    async def acheck(self) -> CheckReport:
+        """Ask for the account's balance, which is free.
+
+        Returns:
+            Whether address and key are right, and what can still be spent.
+        """
+        return await checked(self.account)
+
     def get_client(self, *_: Any, **__: Any) -> ApixoClient:
         """An asynchronous client; use it with `async with`."""
         client = open_client(self.account())
@@ -92,8 +117,8 @@ class ApixoCredentials(CredentialsBlock):
         return client
 
 
-class EvolinkCredentials(CredentialsBlock):
-    """Key and addresses of an EvoLink account.
+class EvolinkCredentials(Checkable, CredentialsBlock):
+    """Key and addresses of an EvoLink account, which sells clips of Wan models.
 
     Example:
         ```python
@@ -106,7 +131,7 @@ class EvolinkCredentials(CredentialsBlock):
     _block_type_name = "EvoLink Credentials"
     _block_type_slug = "evolink-credentials"
     _documentation_url = DOCUMENTATION
-    _logo_url = LOGO
+    _logo_url = KEYS_LOGO
 
     api_key: ApiKey
     base_url: str = Field(default=EVOLINK_URL, title="Base URL", description="Address of the API.")
@@ -132,6 +157,14 @@ class EvolinkCredentials(CredentialsBlock):
             sandbox=is_sandbox(self.sandbox, self.base_url),
             speed=self.speed,
         )
+
+    async def acheck(self) -> CheckReport:
+        """Ask for the account's balance, which is free.
+
+        Returns:
+            Whether address and key are right, and what can still be spent.
+        """
+        return await checked(self.account)
 
     def get_client(self, *_: Any, **__: Any) -> EvolinkClient:
         """An asynchronous client; use it with `async with`."""

@@ -62,6 +62,7 @@ def studio_from_environment(environment: Mapping[str, str]) -> Studio:
         media=MediaStore(
             url=get("VIDEOGEN_MEDIA_URL") or (Path.cwd() / DEFAULT_MEDIA).as_uri(),
             public_url=get("VIDEOGEN_MEDIA_PUBLIC_URL", ""),
+            view_url=get("VIDEOGEN_MEDIA_VIEW_URL", ""),
             options=_options(get("VIDEOGEN_MEDIA_OPTIONS", "")),
         ),
         apixo=apixo,

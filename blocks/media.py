@@ -6,11 +6,14 @@ from prefect.blocks.core import Block
 from prefect.types import SecretDict
 from pydantic import Field
 
-from prefect_videogen.blocks.credentials import DOCUMENTATION, LOGO
+from prefect_videogen.blocks.checks import Checkable
+from prefect_videogen.blocks.logos import DOCUMENTATION, FOLDER_LOGO
+from prefect_videogen.checking import CheckReport, failed, gathered, store_checks
+from prefect_videogen.errors import VideoGenError
 from prefect_videogen.records import Store, open_store
 
 
-class MediaStore(Block):
+class MediaStore(Checkable, Block):
     """The folder that holds clips, films, pictures and the record of every purchase.
 
     Everything that was paid for lies here. Several machines may share it.
@@ -26,7 +29,7 @@ class MediaStore(Block):
     _block_type_name = "Videogen Media Store"
     _block_type_slug = "videogen-media-store"
     _documentation_url = DOCUMENTATION
-    _logo_url = LOGO
+    _logo_url = FOLDER_LOGO
 
     url: str = Field(
         title="URL",
@@ -34,6 +37,7 @@ class MediaStore(Block):
     )
     options: SecretDict = Field(
         default_factory=lambda: SecretDict({}),
+        title="Options",
         description="Options of s3fs for s3://: key, secret, endpoint_url and so on; empty takes "
         "them from the machine.",
     )
@@ -43,6 +47,24 @@ class MediaStore(Block):
         description="Where the same folder is served to the world, so that vendors can fetch "
         "pictures; empty if it is not served (S3 then signs URLs).",
     )
+    view_url: str = Field(
+        default="",
+        title="View URL",
+        description="Where people open the same folder in a browser, for links in Prefect's UI; "
+        "empty takes the public URL.",
+    )
+
+    async def acheck(self) -> CheckReport:
+        """Write, read and remove an object, race for one, and fetch it as vendors would.
+
+        Returns:
+            Whether it keeps records as buying once needs it, and whether it is served.
+        """
+        try:
+            store = self.open()
+        except VideoGenError as error:
+            return CheckReport(checks=(failed("media store", error),))
+        return await gathered(store_checks(store))
 
     def open(self) -> Store:
         """The store as the library knows it.

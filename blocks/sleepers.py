@@ -9,7 +9,7 @@ from prefect.client.schemas import SetStateStatus
 from prefect.exceptions import ObjectNotFound
 
 from prefect_videogen.blocks.wakes import server_is_shared
-from prefect_videogen.sleeping import Resume, Standing
+from prefect_videogen.sleeping import Resume, Standing, Unattended, pause_key
 
 
 def resumer() -> Resume | None:
@@ -17,11 +17,12 @@ def resumer() -> Resume | None:
     return resume if server_is_shared() else None
 
 
-async def resume(run: str) -> Standing:
+async def resume(run: str, answer: Unattended | None = None, /) -> Standing:
     """Resume a run if it is suspended; repeated calls do no harm.
 
     Args:
         run: Id of the flow run.
+        answer: The answer to what it asks. Without one a run that waits for an answer sleeps on.
 
     Returns:
         `resumed` only if the server has accepted it: of many calls at once, one gets that. A run
@@ -37,6 +38,9 @@ async def resume(run: str) -> Standing:
             return "over"
         if not (found.state and found.state.is_paused()):
             return "not-asleep"
+        if answer and found.state.state_details.pause_key != pause_key(answer.number):
+            return "not-asleep"  # it has been answered meanwhile, and asks something else
+        given = {"decision": answer.decision, "note": answer.note} if answer else None
         # The server answers 200 to a repeated call too; the truth is in the body.
-        answer = await client.resume_flow_run(UUID(run))
-    return "resumed" if answer.status == SetStateStatus.ACCEPT else "not-asleep"
+        result = await client.resume_flow_run(UUID(run), run_input=given)
+    return "resumed" if result.status == SetStateStatus.ACCEPT else "not-asleep"

@@ -1,50 +1,69 @@
 """Serve all flows from one process: `python -m prefect_videogen.deployments.serve`.
 
-They can then be started in Prefect's UI, by schedules, or with `run_deployment`.
+They can then be started in Prefect's UI, by schedules, or with `run_deployment`. What is served
+stands in the `prefect.yaml` beside this file, the same that `prefect deploy` reads for workers.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
-from prefect import serve
+from prefect import Flow, serve
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
-from prefect.schedules import Interval
+from prefect.schedules import Schedule
 from prefect.types.entrypoint import EntrypointType
+from prefect.utilities.importtools import import_object
+from ruamel.yaml import YAML
 
-from prefect_videogen.flows import (
-    collect_results,
-    generate_batch,
-    generate_chain,
-    generate_clip,
-    generate_keyframes,
-    generate_storyboard,
-)
-
-NAME = "videogen"
-COLLECT_EVERY = timedelta(minutes=15)
-COLLECT_OLDER_THAN = 30
-"""Minutes; live runs wait so long for a job of theirs."""
+FILE = Path(__file__).with_name("prefect.yaml")
 
 
-async def deployments() -> list[RunnerDeployment]:
-    """One deployment per flow, all named `videogen`; only collecting has a schedule, inactive."""
-    flows = (generate_clip, generate_chain, generate_keyframes, generate_storyboard, generate_batch)
-    made = [
-        await flow.ato_deployment(
-            name=NAME, tags=["videogen"], entrypoint_type=EntrypointType.MODULE_PATH
-        )
-        for flow in flows
-    ]
-    collecting = await collect_results.ato_deployment(
-        name=NAME,
-        tags=["videogen"],
-        parameters={"older_than": COLLECT_OLDER_THAN},
-        schedule=Interval(COLLECT_EVERY, active=False),
+async def deployments(file: Path = FILE) -> list[RunnerDeployment]:
+    """Make the deployments that a `prefect.yaml` lists; flows are named by their module path.
+
+    Args:
+        file: The `prefect.yaml`.
+
+    Returns:
+        One deployment for each entry, without its work pool: this process runs them.
+    """
+    return [await _deployment(entry) for entry in _entries(file)]
+
+
+def _entries(file: Path) -> list[dict[str, Any]]:
+    data = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    return list(data["deployments"])
+
+
+async def _deployment(entry: Mapping[str, Any]) -> RunnerDeployment:
+    flow = import_object(entry["entrypoint"])
+    if not isinstance(flow, Flow):
+        message = f"{entry['entrypoint']} in prefect.yaml is not a flow"
+        raise TypeError(message)
+    limit = entry.get("concurrency_limit")
+    return await flow.ato_deployment(
+        name=entry["name"],
+        description=entry.get("description"),
+        version=entry.get("version"),
+        tags=entry.get("tags"),
+        parameters=entry.get("parameters"),
+        schedules=[_schedule(given) for given in entry.get("schedules", [])],
+        concurrency_limit=ConcurrencyLimitConfig(**limit) if limit else None,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    return [*made, collecting]
+
+
+def _schedule(given: Mapping[str, Any]) -> Schedule:
+    """A schedule as `prefect.yaml` writes it; an interval stands there in seconds."""
+    fields = dict(given)
+    if "interval" in fields:
+        fields["interval"] = timedelta(seconds=fields["interval"])
+    return Schedule(**fields)
 
 
 def main() -> None:

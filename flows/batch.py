@@ -42,7 +42,7 @@ from prefect_videogen.blocks import opened
 from prefect_videogen.buying import OnExpired, OnUnknown
 from prefect_videogen.errors import BatchIncomplete, StudioError
 from prefect_videogen.filming import Film
-from prefect_videogen.flows.making import RunOptions, scheduled_start
+from prefect_videogen.flows.options import RunOptions, scheduled_start
 from prefect_videogen.flows.twins import sync_twin
 from prefect_videogen.flows.waiting_mode import Wait
 from prefect_videogen.plan import Plan
@@ -95,7 +95,7 @@ async def tell_open_runs(flow: Any, flow_run: FlowRun, state: State) -> None:
     on_crashed=[tell_open_runs],
 )
 async def generate_batch(
-    storyboard_files: list[str] = [],  # noqa: B006 - the form needs a plain default, never changed
+    storyboard_files: list[str],
     deployment: str = "generate-storyboard/videogen",
     variables: dict[str, str] = {},  # noqa: B006 - the form needs a plain default, never changed
     concurrent: int = 4,
@@ -117,24 +117,28 @@ async def generate_batch(
     machines Prefect's result storage has to be one that all of them share.
 
     Args:
-        storyboard_files: Paths, s3:// or https:// addresses that the workers can read too; a
-            folder or a pattern on local disk stands for the YAML and JSON files in it.
-        deployment: The deployment of generate-storyboard that makes them.
-        variables: Values that win over the storyboards' own.
+        storyboard_files: Paths, s3:// or https:// addresses that the workers can read too. A folder
+            or a pattern on local disk stands for the YAML and JSON files in it.
+        deployment: The deployment of generate-storyboard that makes the films, as flow/deployment.
+        variables: JSON with values that win over the storyboards' own, for example
+            {"city": "Oslo"}.
         concurrent: Most runs at once; one that is suspended counts.
-        batch: Name of the batch: under one name each storyboard is run once, so that a second
-            batch of this name starts nothing again, failed runs included (retry those). By
-            default the run's id: a retry of the batch finds its runs, a new batch makes new ones.
-        studio: Name of the studio; `env` is made from the environment.
-        plan_only: Have each run publish its plan and buy nothing.
-        wait: How the runs wait for jobs, see generate-storyboard.
-        budget: Most money for each run, or for all together if `budget_name` is given; 0 is no
-            limit.
-        budget_name: Name the budget is kept under, with all runs of that name; by default each
-            film's own.
-        max_new_clips: Most clips for each run to buy; 0 is no limit.
-        on_unknown: `stop`, or `resubmit` a purchase whose outcome is unknown.
-        on_expired: `stop`, or `rebuy` a clip that was bought but has expired.
+        batch: Name of the batch. Under one name each storyboard is run once: a second batch of this
+            name starts nothing again, failed runs included (retry those). Empty: the run's id; a
+            retry of the batch finds its runs, a new batch makes new ones.
+        studio: Name of the Videogen Studio block: where and with whom to make it. env needs no
+            block, it is made from the environment of the process that runs the flow.
+        plan_only: Only plan: publish what would be bought and what it costs, and buy nothing.
+        wait: How the runs wait for the vendors. auto: by callbacks if the studio has an endpoint,
+            and by polling if not. suspend: as auto, but without a process while vendors work.
+        budget: Most money for each run, or for all together if they have a budget name; in the
+            currency of the studio's prices. 0: no limit.
+        budget_name: Runs with the same budget name share one budget. Empty: each film has its own.
+        max_new_clips: Most clips for each run to buy. 0: no limit.
+        on_unknown: What to do if it is not known whether an earlier purchase was accepted: stop, or
+            buy again (resubmit).
+        on_expired: What to do if a clip was bought and its result has expired: stop, or buy it
+            again (rebuy).
 
     Returns:
         What came of each storyboard.

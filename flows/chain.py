@@ -7,8 +7,10 @@ from prefect import flow
 
 from prefect_videogen.buying import OnExpired, OnUnknown
 from prefect_videogen.filming import Film
+from prefect_videogen.flows.forms import ModelName, Resolution
 from prefect_videogen.flows.hooks import tell_open_jobs
-from prefect_videogen.flows.making import RunOptions, make
+from prefect_videogen.flows.making import make
+from prefect_videogen.flows.options import RunOptions
 from prefect_videogen.flows.twins import sync_twin
 from prefect_videogen.flows.waiting_mode import Wait
 from prefect_videogen.plan import Plan
@@ -24,11 +26,11 @@ from prefect_videogen.survey import Board
     on_crashed=[tell_open_jobs],
 )
 async def generate_chain(
+    prompts: list[str],
+    model: ModelName,
     first_frame: str = "",
-    prompts: list[str] = [],  # noqa: B006 - the form needs a plain default, never changed
-    model: str = "",
     seconds: float = 0,
-    resolution: str = "",
+    resolution: Resolution = "",
     aspect_ratio: str = "",
     title: str = "chain",
     studio: str = "default",
@@ -43,24 +45,30 @@ async def generate_chain(
     """Make a film in one continuous take: every shot starts on the last frame of the one before.
 
     Args:
-        first_frame: Picture the first shot starts on; empty lets a text model invent it.
-        prompts: One prompt per shot, in order.
-        model: Model that makes the clips, for example `vidu-q3`.
-        seconds: Length of each shot in seconds; 0 is the model's default.
-        resolution: For example `720p`; empty is the model's default.
-        aspect_ratio: For example `16:9`; empty is the model's default.
-        title: The film's title; names its folder.
-        studio: Name of the studio; `env` is made from the environment.
-        plan_only: Publish the plan as an artifact and buy nothing.
-        wait: How to wait for jobs: `poll`, `callback`, or `auto`: by callbacks where the studio
-            has an endpoint; or `suspend`: like `auto` until only jobs are running, then without
-            a process. For runs of a deployment.
-        budget: Most money to spend, in the currency of the studio's prices; 0 is no limit.
-        budget_name: Name the budget is kept under, with all runs of that name; by default the
-            film's.
-        max_new_clips: Most clips to buy; 0 is no limit.
-        on_unknown: `stop`, or `resubmit` a purchase whose outcome is unknown.
-        on_expired: `stop`, or `rebuy` a clip that was bought but has expired.
+        prompts: One prompt for each shot, in order.
+        model: Model that makes the clips; the command prefect-videogen models tells what each can
+            do.
+        first_frame: Picture that the film starts on: the name of a file in the media store's inbox,
+            a path, or an s3:// or https:// address. Empty: the first shot is made from its prompt
+            alone.
+        seconds: Length of each shot in seconds. 0: the model's default.
+        resolution: Lines of the picture. Empty: the model's default.
+        aspect_ratio: Width:height, for example 16:9 or 9:16; pictures are cropped to it. Empty: the
+            model's default.
+        title: Title of the film; names its folder.
+        studio: Name of the Videogen Studio block: where and with whom to make it. env needs no
+            block, it is made from the environment of the process that runs the flow.
+        plan_only: Only plan: publish what would be bought and what it costs, and buy nothing.
+        wait: How to wait for the vendors. auto: by callbacks if the studio has an endpoint, and by
+            polling if not. suspend: as auto, but without a process while vendors work; for runs
+            of a deployment.
+        budget: Most money to spend, in the currency of the studio's prices. 0: no limit.
+        budget_name: Runs with the same budget name share one budget. Empty: the film's own.
+        max_new_clips: Most clips to buy. 0: no limit.
+        on_unknown: What to do if it is not known whether an earlier purchase was accepted: stop, or
+            buy again (resubmit).
+        on_expired: What to do if a clip was bought and its result has expired: stop, or buy it
+            again (rebuy).
 
     Returns:
         The film; the plan if only that was asked for.

@@ -8,14 +8,15 @@ from typing import Any, Literal
 from prefect import flow
 
 from prefect_videogen.buying import OnExpired, OnUnknown
-from prefect_videogen.errors import Fault, StoryboardError
 from prefect_videogen.fetching import Clip
+from prefect_videogen.flows.forms import ModelName, Resolution
 from prefect_videogen.flows.hooks import tell_open_jobs
-from prefect_videogen.flows.making import RunOptions, make_clip
+from prefect_videogen.flows.making import make_clip
+from prefect_videogen.flows.options import RunOptions
 from prefect_videogen.flows.twins import sync_twin
 from prefect_videogen.flows.waiting_mode import Wait
 from prefect_videogen.plan import Plan
-from prefect_videogen.storyboard import Shot, Storyboard
+from prefect_videogen.storyboard import SINGLE, Shot, one_clip
 from prefect_videogen.survey import Board
 
 Tier = Literal["", "standard", "pro", "master", "turbo"]
@@ -29,16 +30,16 @@ Tier = Literal["", "standard", "pro", "master", "turbo"]
     on_crashed=[tell_open_jobs],
 )
 async def generate_clip(
-    prompt: str = "",
-    model: str = "",
+    prompt: str,
+    model: ModelName,
     first_frame: str = "",
     last_frame: str = "",
     seconds: float = 0,
-    resolution: str = "",
+    resolution: Resolution = "",
     aspect_ratio: str = "",
     tier: Tier = "",
-    seed: int = -1,
     negative_prompt: str = "",
+    seed: int = -1,
     options: dict[str, Any] = {},  # noqa: B006 - the form needs a plain default, never changed
     take: str = "1",
     studio: str = "default",
@@ -54,28 +55,33 @@ async def generate_clip(
 
     Args:
         prompt: What is seen and how the camera moves.
-        model: Model that makes the clip, for example `vidu-q3`.
-        first_frame: Picture the clip starts on: a path, s3:// or https:// address.
-        last_frame: Picture the clip ends on, where the model takes one.
-        seconds: Length in seconds; 0 is the model's default.
-        resolution: For example `720p`; empty is the model's default.
-        aspect_ratio: For example `16:9`; empty is the model's default.
-        tier: Quality tier, where the model has tiers; empty is its default tier.
-        seed: Number that makes results repeat; -1 is random.
+        model: Model that makes the clip; the command prefect-videogen models tells what each can
+            do.
+        first_frame: Picture that the clip starts on: the name of a file in the media store's inbox,
+            a path, or an s3:// or https:// address. Empty: made from the prompt alone.
+        last_frame: Picture that the clip ends on, if the model takes one.
+        seconds: Length in seconds. 0: the model's default.
+        resolution: Lines of the picture. Empty: the model's default.
+        aspect_ratio: Width:height, for example 16:9 or 9:16; pictures are cropped to it. Empty: the
+            model's default.
+        tier: Quality, if the model has tiers. Empty: its default.
         negative_prompt: What should not be in the picture.
-        options: The vendor's own input fields, and `mode`.
-        take: Which deliberate version this is; another one is bought anew.
-        studio: Name of the studio; `env` is made from the environment.
-        plan_only: Publish the plan as an artifact and buy nothing.
-        wait: How to wait for jobs: `poll`, `callback`, or `auto`: by callbacks where the studio
-            has an endpoint; or `suspend`: like `auto` until only jobs are running, then without
-            a process. For runs of a deployment.
-        budget: Most money to spend, in the currency of the studio's prices; 0 is no limit.
-        budget_name: Name the budget is kept under, with all runs of that name; by default the
-            film's.
-        max_new_clips: Most clips to buy; 0 is no limit.
-        on_unknown: `stop`, or `resubmit` a purchase whose outcome is unknown.
-        on_expired: `stop`, or `rebuy` a clip that was bought but has expired.
+        seed: Number that makes a result repeat. -1: a random one.
+        options: JSON with the vendor's own input fields, for example {"movement": "large"}.
+        take: Number or name of a deliberate version; another one is bought anew.
+        studio: Name of the Videogen Studio block: where and with whom to make it. env needs no
+            block, it is made from the environment of the process that runs the flow.
+        plan_only: Only plan: publish what would be bought and what it costs, and buy nothing.
+        wait: How to wait for the vendors. auto: by callbacks if the studio has an endpoint, and by
+            polling if not. suspend: as auto, but without a process while vendors work; for runs
+            of a deployment.
+        budget: Most money to spend, in the currency of the studio's prices. 0: no limit.
+        budget_name: Runs with the same budget name share one budget. Empty: the film's own.
+        max_new_clips: Most clips to buy. 0: no limit.
+        on_unknown: What to do if it is not known whether an earlier purchase was accepted: stop, or
+            buy again (resubmit).
+        on_expired: What to do if a clip was bought and its result has expired: stop, or buy it
+            again (rebuy).
 
     Returns:
         The clip, stored; the plan if only that was asked for.
@@ -87,7 +93,7 @@ async def generate_clip(
         StudioError: If the studio is missing or wrong.
     """
     shot = Shot(
-        id="clip",
+        id=SINGLE,
         prompt=prompt,
         model=model,
         first_frame=first_frame,
@@ -100,13 +106,7 @@ async def generate_clip(
         options=options,
         take=take,
     )
-    for name in ("first_frame", "last_frame"):
-        value = getattr(shot, name)
-        if value in {"previous", "next"} or value.startswith("shot:"):
-            fault = Fault("clip", name, value, "there is no other shot", "name a picture")
-            raise StoryboardError([fault])
-    # At the top, so that it shapes the pictures of image modes, which have no such field.
-    board = Storyboard(title="clip", aspect_ratio=aspect_ratio, shots=[shot])
+    board = one_clip(shot, aspect_ratio=aspect_ratio)
     run = RunOptions(
         studio=studio,
         plan_only=plan_only,

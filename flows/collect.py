@@ -15,13 +15,15 @@ from prefect_videogen.tasks import collect, report
 async def collect_results(studio: str = "default", older_than: int = 0) -> Collected:
     """Fetch finished jobs whose runs died, and report what is running, unknown or lost.
 
-    Suspended runs whose jobs have all ended are resumed, where no callback receiver did that.
+    Suspended runs whose jobs have all ended are resumed, where no callback receiver did that, and
+    reviews that nobody has answered in time are answered as their runs' parameters say.
     Buys nothing, and does no harm beside live runs.
 
     Args:
-        studio: Name of the studio; only jobs of its accounts are touched.
-        older_than: Leave younger jobs alone: least age in minutes since the submission. Jobs that
-            a suspended run sleeps for are asked for as soon as they can have ended.
+        studio: Name of the Videogen Studio block; only jobs of its accounts are touched.
+        older_than: Least age in minutes since the submission; younger jobs are left alone. 0: jobs
+            of any age. Jobs that a suspended run sleeps for are asked for as soon as they can have
+            ended.
 
     Returns:
         What was found.
@@ -34,7 +36,7 @@ async def collect_results(studio: str = "default", older_than: int = 0) -> Colle
         message = f"older_than = {older_than} is below 0"
         raise StudioError(message, next_step="Use 0 for jobs of any age.")
     collected = await collect(studio, older_than=older_than)
-    if collected.jobs or collected.resumed:
+    if collected.jobs or collected.resumed or collected.answered:
         await report(collected)
     return collected
 

@@ -9,8 +9,10 @@ from prefect_videogen.buying import OnExpired, OnUnknown
 from prefect_videogen.errors import Fault, StoryboardError
 from prefect_videogen.filming import Film
 from prefect_videogen.flows.clip import Tier
+from prefect_videogen.flows.forms import ModelName, Resolution
 from prefect_videogen.flows.hooks import tell_open_jobs
-from prefect_videogen.flows.making import RunOptions, make
+from prefect_videogen.flows.making import make
+from prefect_videogen.flows.options import RunOptions
 from prefect_videogen.flows.twins import sync_twin
 from prefect_videogen.flows.waiting_mode import Wait
 from prefect_videogen.plan import Plan
@@ -26,11 +28,11 @@ from prefect_videogen.survey import Board
     on_crashed=[tell_open_jobs],
 )
 async def generate_keyframes(
-    pictures: list[str] = [],  # noqa: B006 - the form needs a plain default, never changed
-    prompts: list[str] = [],  # noqa: B006 - the form needs a plain default, never changed
-    model: str = "",
+    pictures: list[str],
+    prompts: list[str],
+    model: ModelName,
     seconds: float = 0,
-    resolution: str = "",
+    resolution: Resolution = "",
     aspect_ratio: str = "",
     tier: Tier = "",
     title: str = "keyframes",
@@ -46,25 +48,29 @@ async def generate_keyframes(
     """Make a film that goes from picture to picture; all its clips are made at the same time.
 
     Args:
-        pictures: The pictures in order, at least two.
-        prompts: One prompt for each step from a picture to the next, or one for all of them.
-        model: Model that takes a first and a last frame: `vidu-q3`, or `kling-2-1` with tier pro.
-        seconds: Length of each clip in seconds; 0 is the model's default.
-        resolution: For example `720p`; empty is the model's default.
-        aspect_ratio: Shape that the pictures are cropped to; empty keeps them.
-        tier: Quality tier, where the model has tiers; empty is its default tier.
-        title: The film's title; names its folder.
-        studio: Name of the studio; `env` is made from the environment.
-        plan_only: Publish the plan as an artifact and buy nothing.
-        wait: How to wait for jobs: `poll`, `callback`, or `auto`: by callbacks where the studio
-            has an endpoint; or `suspend`: like `auto` until only jobs are running, then without
-            a process. For runs of a deployment.
-        budget: Most money to spend, in the currency of the studio's prices; 0 is no limit.
-        budget_name: Name the budget is kept under, with all runs of that name; by default the
-            film's.
-        max_new_clips: Most clips to buy; 0 is no limit.
-        on_unknown: `stop`, or `resubmit` a purchase whose outcome is unknown.
-        on_expired: `stop`, or `rebuy` a clip that was bought but has expired.
+        pictures: The pictures in order, at least two: names of files in the media store's inbox,
+            paths, or s3:// or https:// addresses.
+        prompts: One prompt for each step from a picture to the next, or one for all steps.
+        model: Model that takes a first and a last frame: vidu-q3, or kling-2-1 with the tier pro.
+        seconds: Length of each clip in seconds. 0: the model's default.
+        resolution: Lines of the picture. Empty: the model's default.
+        aspect_ratio: Width:height that the pictures are cropped to, for example 16:9. Empty: their
+            own.
+        tier: Quality, if the model has tiers. Empty: its default.
+        title: Title of the film; names its folder.
+        studio: Name of the Videogen Studio block: where and with whom to make it. env needs no
+            block, it is made from the environment of the process that runs the flow.
+        plan_only: Only plan: publish what would be bought and what it costs, and buy nothing.
+        wait: How to wait for the vendors. auto: by callbacks if the studio has an endpoint, and by
+            polling if not. suspend: as auto, but without a process while vendors work; for runs
+            of a deployment.
+        budget: Most money to spend, in the currency of the studio's prices. 0: no limit.
+        budget_name: Runs with the same budget name share one budget. Empty: the film's own.
+        max_new_clips: Most clips to buy. 0: no limit.
+        on_unknown: What to do if it is not known whether an earlier purchase was accepted: stop, or
+            buy again (resubmit).
+        on_expired: What to do if a clip was bought and its result has expired: stop, or buy it
+            again (rebuy).
 
     Returns:
         The film; the plan if only that was asked for.

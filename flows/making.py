@@ -11,8 +11,6 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from prefect.runtime import flow_run
@@ -22,73 +20,37 @@ from prefect_videogen.buying import (
     MOST_JOBS,
     ClipRequest,
     Job,
-    OnExpired,
-    OnUnknown,
     PictureInput,
 )
 from prefect_videogen.errors import (
     BudgetExceeded,
     JobFailed,
     Refused,
-    StudioError,
+    StoryboardError,
     SubmissionUnknown,
     VendorError,
     VideoGenError,
 )
 from prefect_videogen.fetching import Clip
 from prefect_videogen.filming import Film, Missing, deliver, finish, parts_of
+from prefect_videogen.flows.options import RunOptions, check_cap, scheduled_start
+from prefect_videogen.flows.reviewing import Held, Result, Reviewing
 from prefect_videogen.flows.sleeping import Rest, woken
-from prefect_videogen.flows.waiting_mode import Wait, choose_wait
-from prefect_videogen.forecasting import Forecast, forecast
+from prefect_videogen.flows.waiting_mode import choose_wait
+from prefect_videogen.forecasting import forecast
 from prefect_videogen.handing import Handed
 from prefect_videogen.keys import without_queries
 from prefect_videogen.plan import LAST_FRAME, Handing, Plan, PlannedClip
-from prefect_videogen.progress import tell
+from prefect_videogen.progress import named, tell
+from prefect_videogen.sleeping import Sleep
 from prefect_videogen.spending import Allowance, Cap, RunMoney, Spending, budgets_of
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.survey import Board, Survey, survey
-from prefect_videogen.tasks import download, report, stitch, submit, wait
+from prefect_videogen.tasks import download, report, submit, wait
+from prefect_videogen.tasks.films import stitch_asset, tell_finished
+from prefect_videogen.tasks.showing import shown
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """The parameters that every generate-* flow ends with.
-
-    Attributes:
-        studio: Name of the studio.
-        plan_only: Publish the plan and buy nothing.
-        wait: How to wait for jobs.
-        budget: Most money to spend; 0 is no limit.
-        budget_name: Name of the journal that the budget is kept in.
-        max_new_clips: Most clips to buy; 0 is no limit.
-        on_unknown: What to do about an earlier submission whose outcome is unknown.
-        on_expired: What to do about a bought clip whose result has expired.
-        deliver_to: Where to copy the film to.
-        variables: Values for the storyboard's variables.
-    """
-
-    studio: str = "default"
-    plan_only: bool = False
-    wait: Wait = "auto"
-    budget: float = 0.0
-    budget_name: str = ""
-    max_new_clips: int = 0
-    on_unknown: OnUnknown = "stop"
-    on_expired: OnExpired = "stop"
-    deliver_to: str = ""
-    variables: Mapping[str, str] = field(default_factory=dict)
-
-    def check(self) -> None:
-        """Refuse what this version can't do, before anything is read or spent.
-
-        Raises:
-            StudioError: Naming the parameter and what would do.
-        """
-        if self.max_new_clips < 0:
-            message = f"max_new_clips = {self.max_new_clips} is below 0"
-            raise StudioError(message, next_step="Use 0 for no limit.")
 
 
 async def make(board: Board, options: RunOptions) -> Film | Plan:
@@ -108,7 +70,10 @@ async def make(board: Board, options: RunOptions) -> Film | Plan:
         StudioError: If the studio is missing or wrong.
     """
     async with _making(board, options) as making:
-        return making if isinstance(making, Plan) else await making.make()
+        if isinstance(making, Plan):
+            return making
+        async with shown(making.studio, making.plan):
+            return await making.make()
 
 
 async def make_clip(board: Board, options: RunOptions) -> Clip | Plan:
@@ -134,63 +99,72 @@ async def make_clip(board: Board, options: RunOptions) -> Clip | Plan:
 async def _making(board: Board, options: RunOptions) -> AsyncIterator[Plan | _Making]:
     """Survey and plan; what follows is a run, or nothing if only the plan was asked for."""
     options.check()
-    scheduled = scheduled_start()
     async with opened(options.studio, run=flow_run.get_id() or "") as studio:
         suspends = choose_wait(studio, options.wait)
-        surveyed = await survey(
-            studio,
-            board,
-            variables=options.variables,
-            scheduled=scheduled,
-            keep=not options.plan_only,
-        )
-        plan = surveyed.check()
         if options.plan_only:
+            plan = (await _survey(studio, board, options)).check()
             await report(plan)
             yield plan
             return
-        budgets = budgets_of(
-            studio,
-            amount=options.budget,
-            name=options.budget_name,
-            slug=plan.slug,
-            scheduled=scheduled,
-        )
-        ahead = await forecast(
-            studio,
-            plan,
-            surveyed.digests,
-            on_unknown=options.on_unknown,
-            on_expired=options.on_expired,
-        )
-        before = await woken(studio) if suspends else None
-        check_cap(ahead, options.max_new_clips, before.bought if before else 0)
-        spending = Spending(studio, budgets, ahead, before)
+        before = await woken(studio) if suspends or options.is_reviewed else None
+        reviewing = await Reviewing.begin(studio, options, before)
+        surveyed, spending = await _ready(studio, board, options, reviewing, before)
         rest = Rest(spending, suspends=suspends, before=before)
-        await spending.begin()
-        yield _Making(studio, surveyed, options, spending, rest)
+        yield _Making(surveyed, options, spending, rest, reviewing)
 
 
-def scheduled_start() -> datetime:
-    """The run's scheduled start, the same on every retry; now outside a run."""
-    return flow_run.get_scheduled_start_time()
+async def _ready(
+    studio: OpenStudio,
+    board: Board,
+    options: RunOptions,
+    reviewing: Reviewing,
+    before: Sleep | None,
+) -> tuple[Survey, Spending]:
+    """Survey the board as reviews have changed it, and set aside the money for it."""
+    while True:
+        try:
+            surveyed = await _survey(studio, reviewing.board(board), options)
+            return surveyed, await _set_aside(studio, surveyed, options, before)
+        except (StoryboardError, BudgetExceeded) as error:
+            await reviewing.refuse(error)
 
 
-def check_cap(ahead: Forecast, most: int, bought: int = 0) -> None:
-    """Refuse to buy more clips than allowed; 0 allows all.
+async def _survey(studio: OpenStudio, board: Board, options: RunOptions) -> Survey:
+    return await survey(
+        studio,
+        board,
+        variables=options.variables,
+        scheduled=scheduled_start(),
+        keep=not options.plan_only,
+    )
 
-    Args:
-        ahead: What has to be bought.
-        most: Most clips that the run may buy.
-        bought: How many it has bought, before it slept.
 
-    Raises:
-        BudgetExceeded: Before anything is bought.
-    """
-    count = len(ahead.purchases) + bought
-    if most and count > most:
-        message = f"{count} clips would have to be bought, max_new_clips is {most}"
-        raise BudgetExceeded(message, next_step="Nothing was bought. Raise it or drop shots.")
+async def _set_aside(
+    studio: OpenStudio,
+    surveyed: Survey,
+    options: RunOptions,
+    before: Sleep | None,
+) -> Spending:
+    """Find out what has to be bought, and set the money for it aside."""
+    plan = surveyed.check()
+    budgets = budgets_of(
+        studio,
+        amount=options.budget,
+        name=options.budget_name,
+        slug=plan.slug,
+        scheduled=scheduled_start(),
+    )
+    ahead = await forecast(
+        studio,
+        plan,
+        surveyed.digests,
+        on_unknown=options.on_unknown,
+        on_expired=options.on_expired,
+    )
+    check_cap(ahead, options.max_new_clips, before.bought if before else 0)
+    spending = Spending(studio, budgets, ahead, before)
+    await spending.begin()
+    return spending
 
 
 class _Making:
@@ -198,13 +172,14 @@ class _Making:
 
     def __init__(
         self,
-        studio: OpenStudio,
         surveyed: Survey,
         options: RunOptions,
         spending: Spending,
         rest: Rest,
+        reviewing: Reviewing,
     ) -> None:
-        self.studio = studio
+        self.studio = spending.studio
+        self.reviewing = reviewing
         self.spending = spending
         self.rest = rest
         self.bought_before = rest.bought
@@ -215,23 +190,38 @@ class _Making:
         self.asked: dict[str, dict[str, Any]] = {}
 
     async def make(self) -> Film:
-        """Buy, fetch and stitch."""
-        runs: dict[str, asyncio.Task[Clip | Missing]] = {}
+        """Buy, fetch and stitch; ask where that has to be approved."""
+        if rejection := self.reviewing.rejection:
+            await self.spending.end([])
+            raise rejection
+        results = await self._results()
+        clips = {name: result for name, result in results.items() if isinstance(result, Clip)}
+        missing = [result for result in results.values() if isinstance(result, Missing)]
+        await self.reviewing.of_shots(self.plan, results, self.rest)
+        money = await self.spending.end(clips.values())
+        film = await self._film(clips, missing, money)
+        await self.reviewing.of_film(self.plan, results, film, self.rest)
+        film = finish(film, self.plan, missing)
+        if self.options.deliver_to:
+            film = await deliver(self.studio, film, self.options.deliver_to)
+        tell_finished(film)
+        return film
+
+    async def _results(self) -> dict[str, Result]:
+        """What becomes of all clips, as far as they can be had without an approval."""
+        runs: dict[str, asyncio.Task[Result]] = {}
         for clip in self.plan.clips:
             tell(clip.id, "waiting", expected=None)
-            runs[clip.id] = asyncio.create_task(self._shot(clip), name=clip.id)
+            with named(clip.id):
+                runs[clip.id] = asyncio.create_task(self._shot(clip), name=clip.id)
         self.rest.watch(runs)
         try:
-            results = dict(zip(runs, await asyncio.gather(*runs.values()), strict=True))
+            return dict(zip(runs, await asyncio.gather(*runs.values()), strict=True))
         except BaseException:
             for run in runs.values():
                 run.cancel()
             await asyncio.gather(*runs.values(), return_exceptions=True)
             raise
-        clips = {name: result for name, result in results.items() if isinstance(result, Clip)}
-        missing = [result for result in results.values() if isinstance(result, Missing)]
-        money = await self.spending.end(clips.values())
-        return await self._film(clips, missing, money)
 
     async def only_clip(self) -> Clip:
         """The one clip of a plan with one shot."""
@@ -255,7 +245,7 @@ class _Making:
         gaps = [entry for entry in missing if entry.shot in in_film]
         there = not all(part.stands_in for part in parts)
         if there and (not gaps or plan.film.on_missing != "fail"):
-            film = await stitch(
+            film = await stitch_asset(self.studio, title=plan.title, slug=plan.slug)(
                 parts,
                 title=plan.title,
                 slug=plan.slug,
@@ -276,18 +266,18 @@ class _Making:
             }
         )
         await report(film)
-        film = finish(film, plan, missing)
-        if self.options.deliver_to:
-            film = await deliver(self.studio, film, self.options.deliver_to)
         return film
 
-    async def _shot(self, clip: PlannedClip) -> Clip | Missing:
+    async def _shot(self, clip: PlannedClip) -> Result:
         handed: dict[str, Handed] = {}
         for name in clip.depends_on:
             before = await self.rest.after(clip.id, name)
             if isinstance(before, Missing):
                 reason = f"starts on the last frame of {name}, which is missing"
                 return self._missing(clip, VideoGenError(reason, next_step=f"Mend {name} first."))
+            if isinstance(before, Held) or self.reviewing.holds(before):
+                tell(clip.id, "waiting", f"until {name} is approved")
+                return Held(clip.id, name)
             handed[name] = before.handed
         try:
             return await self.clip(clip, handed)
@@ -306,7 +296,9 @@ class _Making:
             try:
                 return await self._clip(self._request(option, handed), allowance, handing)
             except Refused as error:
-                logger.warning("Shot %s: %s refuses it: %s", clip.id, option.model, error.message)
+                job = f" (job {error.job_id})" if error.job_id else ""
+                text = "Shot %s: %s refuses it%s: %s"
+                logger.warning(text, clip.id, option.model, job, error.message)
                 await self.spending.settle(option)  # its money may pay for the fallback
         return await self._clip(self._request(last, handed), allowance, handing)
 
@@ -379,9 +371,8 @@ class _Making:
         return request
 
     def _missing(self, clip: PlannedClip, error: Exception) -> Missing:
-        tell(clip.id, "failed", str(getattr(error, "message", error)))
         known = error if isinstance(error, VideoGenError) else None
-        return Missing(
+        missing = Missing(
             shot=clip.id,
             error=type(error).__name__,
             reason=known.message if known else f"{type(error).__name__}: {error}",
@@ -389,3 +380,5 @@ class _Making:
             billed=known.billed if known else "unknown",
             job_id=known.job_id if known else None,
         )
+        tell(clip.id, "failed", str(getattr(error, "message", error)), about=missing)
+        return missing

@@ -1,4 +1,4 @@
-"""Suspending a run while only its jobs run: no process is held until it is resumed.
+"""Suspending a run while only its jobs run, or a person is asked: no process until it is resumed.
 
 A shot whose job runs rests. Once every shot rests, is done, or waits for one that rests, the run
 falls asleep. When it is resumed, Prefect starts the flow from its beginning, and the records lead
@@ -11,18 +11,28 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
 from prefect.flow_runs import asuspend_flow_run
+from prefect.input import RunInput
 
 from prefect_videogen.blocks import resume
 from prefect_videogen.buying import Job
 from prefect_videogen.buying.waiter import FOLLOW_EVERY
+from prefect_videogen.errors import StudioError
 from prefect_videogen.progress import tell
 from prefect_videogen.records.listing import AttemptName
-from prefect_videogen.sleeping import Sleep, get_up, last_sleep, lie_down, still_running
+from prefect_videogen.reviewing import Question
+from prefect_videogen.sleeping import (
+    Sleep,
+    get_up,
+    last_sleep,
+    lie_down,
+    pause_key,
+    still_running,
+)
 from prefect_videogen.spending import Spending
 from prefect_videogen.studio import OpenStudio
 
@@ -30,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 SHORTEST_SLEEP = 86400
 """Seconds after which Prefect fails a run that nobody resumed; or a result's life, if longer."""
+
+LONGEST_REVIEW = 30 * 86400
+"""Seconds after which Prefect fails a run that nobody answered; a new run finds all its clips."""
 
 SHORTEST_GLANCE = 0.05
 
@@ -133,7 +146,7 @@ class Rest:
         if self._stays_awake or job.state != "submitted":
             return
         await self.studio.give_back(job.key)
-        tell(job.shot, "running", f"job {job.job_id}", job.expected)
+        tell(job.shot, "running", f"job {job.job_id}", job.expected, about=job)
         resting = self._resting[name] = _Resting(job)
         every = max(FOLLOW_EVERY / self.studio.account(job.vendor).speed, SHORTEST_GLANCE)
         try:
@@ -143,6 +156,32 @@ class Rest:
                 await self.studio.time.sleep_unless(every, resting.again)
         finally:
             self._resting.pop(name, None)
+
+    async def until_answered(self, question: Question, form: type[RunInput]) -> NoReturn:
+        """Suspend the run until a person answers; its next process finds the answer.
+
+        Args:
+            question: What is asked.
+            form: How the answer looks.
+
+        Raises:
+            Pause: As the run falls asleep; Prefect ends the process then.
+            StudioError: If Prefect does not suspend it.
+            RecordError: If the media store does not answer as it must.
+        """
+        self._spending.leave([shot.shot for shot in question.shots if not shot.key])
+        sleep = self._sleep(question)
+        await lie_down(self.studio, sleep)
+        timeout = max(LONGEST_REVIEW, int(question.after) + SHORTEST_SLEEP)
+        reason = "it has been resumed already"
+        try:
+            await asuspend_flow_run(
+                wait_for_input=form, timeout=timeout, key=pause_key(sleep.number)
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run can't go on
+            reason = str(error) or type(error).__name__
+        message = f"the run could not be suspended for its review: {reason}"
+        raise StudioError(message, next_step="Retry the run: what was bought is kept.")
 
     async def _may_rest(self, resting: _Resting) -> bool:
         if self._stays_awake:
@@ -178,7 +217,7 @@ class Rest:
             for name in ended:  # from here on it counts as busy
                 self._resting.pop(name).again.set()
 
-    def _sleep(self) -> Sleep:
+    def _sleep(self, review: Question | None = None) -> Sleep:
         self._number += 1
         return Sleep(
             at=self.studio.time.now(),
@@ -188,6 +227,8 @@ class Rest:
             estimate=self._spending.estimate,
             unpriced=self._spending.unpriced,
             jobs=tuple(sorted({resting.name for resting in self._resting.values()})),
+            keys=self._spending.keys,
+            review=review,
         )
 
     async def _suspend(self, sleep: Sleep) -> None:
@@ -196,7 +237,7 @@ class Rest:
         logger.info("Suspending until these jobs have ended: %s", ids)
         try:
             # Without a key of its own, a run's second sleep would count as its first, and be over.
-            await asuspend_flow_run(timeout=self._at_most(), key=f"videogen-{sleep.number}")
+            await asuspend_flow_run(timeout=self._at_most(), key=pause_key(sleep.number))
             reason = "it has been resumed already"
         except Pause:
             self._sleeps = True  # the shots that are not cancelled yet must not do it again

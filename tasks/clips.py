@@ -1,6 +1,8 @@
 """The three tasks of a clip: submit, wait, download. Never one per poll.
 
-Each can be repeated at any time, by any process: the records decide what is still to be done.
+Each can be repeated at any time, by any process: the records decide what is still to be done. Their
+states are named `Reused` for a clip that was stored, `Resumed` for a job of an earlier run, and
+`Refused` when the vendor said a definite no.
 """
 
 from __future__ import annotations
@@ -8,7 +10,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from prefect import task
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
@@ -19,6 +20,7 @@ from prefect_videogen.fetching import Clip, fetch_clip
 from prefect_videogen.keys import digest
 from prefect_videogen.plan import LAST_FRAME, Handing
 from prefect_videogen.reserving import Purse
+from prefect_videogen.tasks.naming import named_task
 from prefect_videogen.tasks.running import RETRY_DELAYS, may_pass
 
 CACHE_VERSION = 2
@@ -37,7 +39,7 @@ def job_cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     return f"videogen-{CACHE_VERSION}-{name}-{made}{frame}"
 
 
-@task(
+@named_task(
     name="submit",
     task_run_name="submit {request.clip.id}",
     cache_policy=NO_CACHE,
@@ -85,7 +87,7 @@ async def submit(
         return await buyer.buy()
 
 
-@task(
+@named_task(
     name="wait",
     task_run_name="wait {job.shot}",
     cache_policy=CacheKeyFnPolicy(cache_key_fn=job_cache_key),
@@ -112,7 +114,7 @@ async def wait(job: Job, studio: str = "default") -> Job:
         return await wait_for(place, job)
 
 
-@task(
+@named_task(
     name="download",
     task_run_name="download {job.shot}",
     cache_policy=CacheKeyFnPolicy(cache_key_fn=job_cache_key),

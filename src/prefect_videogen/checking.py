@@ -121,7 +121,7 @@ async def account_checks(account: Account) -> list[Check]:
     except Exception as error:  # noqa: BLE001 - a check never raises
         return [failed(key, error)]
     sandbox = ", a sandbox" if account.sandbox else ""
-    taken = Check(name=key, ok="yes", detail=f"{account.base_url}{sandbox} takes it")
+    taken = Check(name=key, ok="yes", detail=f"accepted by {account.base_url}{sandbox}")
     return [taken, _balance_check(vendor, balance)]
 
 
@@ -298,7 +298,7 @@ def price_check(
     if limited:
         step = "A limit is set, so their shots are refused: add prices, or set allow_unpriced."
     detail = "there are none" if not prices else f"none for {', '.join(missing)}"
-    worst = "no" if limited and len(missing) == len(usable) else "warn"
+    worst: Verdict = "no" if limited and len(missing) == len(usable) else "warn"
     return Check(name=name, ok=worst, detail=detail, remedy=step)
 
 

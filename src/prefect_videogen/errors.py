@@ -132,7 +132,11 @@ class Fault:
 class StoryboardError(VideoGenError):
     """The storyboard is wrong; all its faults are named and nothing was sent."""
 
-    def __init__(self, faults: Sequence[Fault], *, source: str = "storyboard") -> None:
+    def __init__(self, faults: Sequence[Fault] | str, *, source: str = "storyboard") -> None:
+        if isinstance(faults, str):  # Prefect makes the error of a run elsewhere of its text
+            self.faults: tuple[Fault, ...] = ()
+            super().__init__(faults)
+            return
         self.faults = tuple(faults)
         count = f"{len(self.faults)} fault{'s' if len(self.faults) != 1 else ''}"
         lines = "\n".join(f"  {number}. {fault}" for number, fault in enumerate(self.faults, 1))
@@ -287,7 +291,7 @@ class Rejected(VideoGenError):
 class FilmIncomplete(VideoGenError):
     """The run ended with shots missing; `result` is the film's result as far as it goes."""
 
-    def __init__(self, message: str, *, result: Any, next_step: str = "") -> None:
+    def __init__(self, message: str, *, result: Any = None, next_step: str = "") -> None:
         super().__init__(message, next_step=next_step)
         self.result = result
 
@@ -295,6 +299,6 @@ class FilmIncomplete(VideoGenError):
 class BatchIncomplete(VideoGenError):
     """The batch ended with films missing; `result` is what came of each storyboard."""
 
-    def __init__(self, message: str, *, result: Any, next_step: str = "") -> None:
+    def __init__(self, message: str, *, result: Any = None, next_step: str = "") -> None:
         super().__init__(message, next_step=next_step)
         self.result = result

@@ -119,7 +119,7 @@ async def fetch_clip(studio: OpenStudio, job: Job, handing: Handing = LAST_FRAME
         )
     stored = attempt.stored
     if stored is None and attempt.ready is not None:
-        tell(job.shot, "downloading")
+        tell(job.shot, "downloading", about=job)
         async with studio.fetching:
             stored = await _fetch_and_store(studio, job, attempt.ready)
     if stored is None:
@@ -132,9 +132,8 @@ async def fetch_clip(studio: OpenStudio, job: Job, handing: Handing = LAST_FRAME
         raise error.for_shot(job.shot) from None
     tail = _tail(stored)
     if tail:
-        _tell_tail(job.shot, tail, handing)
-    tell(job.shot, "done", job.how)
-    return Clip(
+        _tell_tail(job, tail, handing)
+    clip = Clip(
         **job.model_dump(exclude={"state", "expected"}),
         path=stored.path,
         sha256=stored.sha256,
@@ -147,6 +146,8 @@ async def fetch_clip(studio: OpenStudio, job: Job, handing: Handing = LAST_FRAME
         charge=attempt.ready.charge if attempt.ready else None,
         ready_at=attempt.ready.at if attempt.ready else None,
     )
+    tell(job.shot, "done", job.how, about=clip)
+    return clip
 
 
 def _tail(stored: Stored) -> TailFacts | None:
@@ -155,12 +156,13 @@ def _tail(stored: Stored) -> TailFacts | None:
     return TailFacts(stored.black, stored.frozen, stored.steady)
 
 
-def _tell_tail(shot: str, tail: TailFacts, handing: Handing) -> None:
+def _tell_tail(job: Job, tail: TailFacts, handing: Handing) -> None:
     """Warn of an end that shows nothing new."""
     kinds = [f"{n} {kind}" for n, kind in ((tail.frozen, "frozen"), (tail.black, "black")) if n]
     if kinds:
         does = "" if handing.steady else "; hand_over: steady starts the next shot before them"
-        logger.warning("Shot %s: the clip ends in %s frames%s", shot, " and ".join(kinds), does)
+        text = "Shot %s: job %s: the clip ends in %s frames%s"
+        logger.warning(text, job.shot, job.job_id, " and ".join(kinds), does)
 
 
 async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready) -> Stored:
@@ -232,7 +234,8 @@ async def _download(studio: OpenStudio, job: Job, ready: Ready, place: Path) -> 
             raise error.for_shot(job.shot) from None
         except (httpx.HTTPError, OSError, TimeoutError) as error:
             problem = str(error) if isinstance(error, BrokenError) else type(error).__name__
-        logger.warning("Shot %s: download try %s: %s", job.shot, number + 1, problem)
+        text = "Shot %s: job %s: download try %s: %s"
+        logger.warning(text, job.shot, job.job_id, number + 1, problem)
     message = f"the clip could not be fetched: {problem}"
     step = "Run it again: it is fetched anew as long as its URL lives."
     raise DownloadError(message, shot=job.shot, job_id=job.job_id, next_step=step)
@@ -243,7 +246,7 @@ async def _fresh_url(studio: OpenStudio, job: Job) -> str | None:
     try:
         status = await ask(studio, job.vendor, job.model, job.job_id)
     except VendorError as error:
-        logger.warning("Shot %s: no fresh URL: %s", job.shot, error)
+        logger.warning("Shot %s: job %s: no fresh URL: %s", job.shot, job.job_id, error)
         return None
     return status.result_urls[0] if status.result_urls else None
 

@@ -68,6 +68,7 @@ class Sleep(Record):
         estimate: Estimated price of what it had to buy when it began.
         unpriced: How many clips of that had no price.
         jobs: The attempts whose jobs it sleeps for.
+        keys: Key of every clip it has submitted or found, by its name in a budget.
         review: What it asks a person, if that is why it sleeps.
     """
 
@@ -77,6 +78,7 @@ class Sleep(Record):
     estimate: tuple[Money, ...] = ()
     unpriced: int = 0
     jobs: tuple[AttemptName, ...] = ()
+    keys: dict[str, str] = {}
     review: Question | None = None
 
 

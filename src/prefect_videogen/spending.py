@@ -224,7 +224,7 @@ class Spending:
         if before and before.review:  # what is ahead is what the answer to it asks for
             self.estimate = sums([*self.estimate, *forecast.estimate])
             self.unpriced += forecast.unpriced
-        self._keys: dict[str, str] = {}
+        self._keys: dict[str, str] = dict(before.keys) if before else {}
         self._before: dict[str, Balance | None] = {}
 
     def leave(self, shots: Collection[str]) -> None:
@@ -233,7 +233,7 @@ class Spending:
         Args:
             shots: Their names in the plan.
         """
-        left = [purchase.clip.price for purchase in self.forecast.purchases if purchase.shot in shots]
+        left = [p.clip.price for p in self.forecast.purchases if p.shot in shots]
         less = [Money(amount=-price.amount, currency=price.currency) for price in left if price]
         self.estimate = tuple(money for money in sums([*self.estimate, *less]) if money.amount)
         self.unpriced -= left.count(None)
@@ -249,11 +249,28 @@ class Spending:
         purchases = self.forecast.purchases
         if self.budgets:
             currency = self._currency()
+            await self._give_up()
             holds = [_hold(purchase) for purchase in purchases if purchase.clip.price]
             unbilled = [(p.name, job) for p in purchases for job in p.unbilled]
             await reserve(self.studio, self.budgets, holds, currency, unbilled=unbilled)
         vendors = sorted({purchase.clip.vendor for purchase in purchases})
         self._before = await self._balances(vendors)
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Key of every clip that was submitted or found, by its name in a budget."""
+        return dict(self._keys)
+
+    async def _give_up(self) -> None:
+        """Give back what was set aside before a sleep, was not spent, and is not wanted any more."""
+        if not self.slept:
+            return
+        wanted = {(purchase.name, purchase.job) for purchase in self.forecast.purchases}
+        for budget in self.budgets:
+            ledger = await self.studio.journal(budget.name).read()
+            held = ledger.held_by(self.studio.owner)
+            unwanted = [p for p in held if p not in wanted and p[0] not in self._keys]
+            await release(self.studio, budget, unwanted)
 
     def purse(self, clip: PlannedClip, key: str) -> Purse | None:
         """What pays for a clip whose key is known by now; None without any budget."""
@@ -296,11 +313,27 @@ class Spending:
             clips=tuple(_charge(clip) for clip in clips),
             balances=await self._changes(),
         )
+        self._warn(money.balances)
         try:
             await self._write(money)
         except VideoGenError as error:
             logger.warning("The run's money is not recorded: %s", error)
         return money
+
+    def _warn(self, changes: Iterable[BalanceChange]) -> None:
+        """Say which balances are below what the studio wants to be told of."""
+        low = self.studio.low_balance
+        for change in changes:
+            left = change.before if change.after is None else change.after
+            if left is None or left >= low:
+                continue
+            logger.warning(
+                "The balance at %s is %g %s, below the %g that the studio %s sets as low_balance",
+                *(change.vendor, left, change.unit, low, self.studio.name),
+            )
+            if self.studio.tell_balance:
+                balance = Balance(amount=left, unit=change.unit)
+                self.studio.tell_balance(self.studio.name, change.vendor, balance, low)
 
     def _currency(self) -> str:
         options = [o for p in self.forecast.purchases for o in (p.clip, *p.others)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -29,7 +29,7 @@ from prefect_videogen.capabilities import MODELS, Model, parse_models
 from prefect_videogen.errors import StudioError
 from prefect_videogen.plan import PlannedClip, Price, StudioFacts
 from prefect_videogen.records import ClipRecords, Store
-from prefect_videogen.vendors import Account, Timeouts, VendorClient, open_client
+from prefect_videogen.vendors import Account, Balance, Timeouts, VendorClient, open_client
 from prefect_videogen.waiting import (
     CallbackAddresses,
     LocalSlots,
@@ -91,6 +91,8 @@ class OpenStudio:
         allow_unpriced: Whether shots without a price may be bought although a limit is set.
         limit_per_run: Most money for one run; 0 is no limit.
         limit_per_month: Most money for all runs scheduled in one month (UTC); 0 is no limit.
+        low_balance: A run that has bought warns of balances below it, each in the vendor's unit.
+        tell_balance: Tells automations of such a balance: studio, vendor, balance, low_balance.
         models: The models that exist.
         callbacks: Where vendors report a job's end; None is nowhere, so jobs are polled.
         wakes: Wakes waiters when such a report was recorded, if anything does.
@@ -110,6 +112,8 @@ class OpenStudio:
     allow_unpriced: bool = False
     limit_per_run: Decimal = Decimal(0)
     limit_per_month: Decimal = Decimal(0)
+    low_balance: float = 0
+    tell_balance: Callable[[str, str, Balance, float], None] | None = None
     models: Mapping[str, Model] = field(default_factory=lambda: MODELS)
     callbacks: CallbackAddresses | None = None
     wakes: Wakes | None = None

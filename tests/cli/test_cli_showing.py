@@ -24,7 +24,8 @@ from prefect_videogen.storyboard import Shot, Storyboard
 jsonschema = pytest.importorskip("jsonschema", reason="comes with Prefect")
 
 COMMANDS = (
-    "demo", "setup", "plan", "render", "emulator", "new", "schema", "models", "put",
+    "demo", "setup", "doctor", "plan", "render", "emulator", "new", "schema", "models", "put",
+    "open",
 )  # fmt: skip
 
 

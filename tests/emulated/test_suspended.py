@@ -1,4 +1,4 @@
-"""Suspended films on a process work pool: no process between purchase and callback."""
+"""Suspended films on a process work pool, alone and in a batch: no process while jobs run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -23,9 +23,10 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.utilities.callables import parameter_schema
+from tests.emulated.test_batch import board, runs_of
 from tests.seaweed import free_port
 
-from prefect_videogen import collect_results, generate_storyboard
+from prefect_videogen import Batch, collect_results, generate_batch, generate_storyboard
 from prefect_videogen.collecting import Collected
 from prefect_videogen.emulator import Emulator
 from prefect_videogen.emulator.timeline import ManualClock
@@ -73,6 +74,7 @@ class Theatre:
         clock: Their clock.
         media: The media store.
         deployment: Id of the deployment of generate-storyboard.
+        name: The deployment's name.
         seen: The processes that runs were seen in.
     """
 
@@ -80,6 +82,7 @@ class Theatre:
     clock: ManualClock
     media: Path
     deployment: Any = None
+    name: str = ""
     seen: dict[str, set[int]] = field(default_factory=dict)
 
     async def start(self, title: str, **parameters: Any) -> FlowRun:
@@ -116,7 +119,7 @@ class Theatre:
         found = await collect_results(studio="env", older_than=30)
         return found if found.resumed else None
 
-    async def film(self, run: FlowRun) -> Film:
+    async def result(self, run: FlowRun) -> Any:
         """Wait until a run is over; gives what it returned."""
 
         async def ended() -> State | None:
@@ -124,7 +127,11 @@ class Theatre:
                 state = (await client.read_flow_run(run.id)).state
             return state if state and state.is_final() else None
 
-        return Film.model_validate(await (await until(ended)).aresult())
+        return await (await until(ended)).aresult()
+
+    async def film(self, run: FlowRun) -> Film:
+        """Wait until a run is over; gives its film."""
+        return Film.model_validate(await self.result(run))
 
 
 @contextlib.contextmanager
@@ -182,15 +189,22 @@ async def deployed(theatre):
     async with get_client() as client:
         with contextlib.suppress(Exception):
             await client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-        theatre.deployment = await client.create_deployment(
-            flow_id=await client.create_flow(generate_storyboard),
-            name=f"sleeping-{uuid4().hex[:6]}",
-            entrypoint="prefect_videogen.flows.generate_storyboard",
+    theatre.name = f"sleeping-{uuid4().hex[:6]}"
+    theatre.deployment = await deploy(generate_storyboard, theatre.name)
+    return theatre
+
+
+async def deploy(flow: Any, name: str) -> UUID:
+    """Deploy a flow to the work pool; gives the deployment's id."""
+    async with get_client() as client:
+        return await client.create_deployment(
+            flow_id=await client.create_flow(flow),
+            name=name,
+            entrypoint=f"prefect_videogen.flows.{flow.fn.__name__}",
             work_pool_name=POOL,
             pull_steps=[],
-            parameter_openapi_schema=parameter_schema(generate_storyboard).model_dump(),
+            parameter_openapi_schema=parameter_schema(flow).model_dump(),
         )
-    return theatre
 
 
 @contextlib.contextmanager
@@ -249,3 +263,51 @@ async def test_suspended_film_holds_no_process_until_its_callbacks_or_collecting
     assert (film.bought, len(film.clips), film.missing) == (6, 6, ())
     assert len(theatre.emulator.jobs) == 12
     assert not [path for path in (theatre.media / "sleepers").rglob("*") if path.is_file()]
+
+
+async def test_suspended_runs_of_a_batch_hold_their_places_and_no_process(deployed, tmp_path):
+    """Two at once of three: the first two are called back, the third one is collected."""
+    theatre = deployed
+    boards = tmp_path / "boards"
+    boards.mkdir()
+    for title in ("dawn", "noon", "dusk"):
+        board(boards, title)
+    name = f"sleepers-{uuid4().hex[:6]}"
+    order = {
+        "storyboard_files": [str(boards)],
+        "deployment": f"{generate_storyboard.name}/{theatre.name}",
+        "concurrent": 2,
+        "batch": name,
+        "studio": "env",
+        "wait": "suspend",
+    }
+    deployment = await deploy(generate_batch, theatre.name)
+
+    async def started(number: int) -> list[FlowRun]:
+        runs = sorted(await runs_of(name), key=lambda run: str(run.created))
+        return runs if len(runs) == number else []
+
+    with receiving(tmp_path):
+        async with get_client() as client:
+            batch = await client.create_flow_run_from_deployment(deployment, parameters=order)
+        first, second = await until(lambda: started(2))
+        for run in (first, second):
+            await theatre.asleep(run, 1)
+            assert theatre.seen[str(run.id)]
+        assert processes_of(batch)
+        assert await started(2)  # whoever sleeps keeps its place
+        assert len(theatre.emulator.jobs) == 2
+        theatre.clock.advance(MINUTES)
+        for run in (first, second):
+            await theatre.film(run)
+
+    third = (await until(lambda: started(3)))[-1]
+    await theatre.asleep(third, 1)
+    theatre.clock.advance(MINUTES)
+    collected = await until(theatre.collected)
+    assert collected.resumed == (str(third.id),)
+    made = Batch.model_validate(await theatre.result(batch))
+    assert [entry.made for entry in made.entries] == [True] * 3
+    assert [entry.reason for entry in made.entries] == [""] * 3
+    assert {entry.run for entry in made.entries} == {str(run.id) for run in (first, second, third)}
+    assert sum(entry.bought for entry in made.entries) == len(theatre.emulator.charges) == 3

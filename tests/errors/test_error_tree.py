@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from prefect.serializers import JSONSerializer
 
 from prefect_videogen import errors
 from prefect_videogen.errors import (
@@ -149,3 +150,13 @@ def test_storyboard_error_lists_its_faults(count, word):
     error = StoryboardError(faults)
     assert word in str(error)
     assert str(error).count("is missing") == count
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_error_of_a_run_elsewhere_is_raised_as_what_it_was(kind):
+    """Prefect keeps a run's error in JSON as its class and text, and makes it of those again."""
+    error = make(kind)
+    serializer = JSONSerializer()
+    told = serializer.loads(serializer.dumps(error))
+    assert type(told) is kind
+    assert str(error) in str(told)

@@ -121,6 +121,8 @@ class Buyer:
             job = self._job_in(history)
             if job:
                 await self.records.note_run(self.studio.run, self.key, job.attempt)
+                if job.how != "bought":
+                    logger.info("Shot %s: job %s is %s", job.shot, job.job_id, job.how)
                 return job
             latest = history.latest
             if latest is None:

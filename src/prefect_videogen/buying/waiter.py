@@ -212,7 +212,7 @@ async def _poll(
 ) -> JobStatus | None:
     account = studio.account(job.vendor)
     expected = (job.expected[0] / account.speed, job.expected[1] / account.speed)
-    tell(job.shot, "running", f"job {job.job_id}", expected)
+    tell(job.shot, "running", f"job {job.job_id}", expected, about=job)
     strange: set[str] = set()
 
     async def look() -> JobStatus:
@@ -220,7 +220,8 @@ async def _poll(
         status = await ask(studio, job.vendor, job.model, job.job_id)
         if status.state == "unknown" and status.word not in strange:
             strange.add(status.word)
-            logger.warning("Shot %s: unknown status word %r, waiting on", job.shot, status.word)
+            text = "Shot %s: job %s: unknown status word %r, waiting on"
+            logger.warning(text, job.shot, job.job_id, status.word)
         return status
 
     return await wait_for_job(

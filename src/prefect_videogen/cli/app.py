@@ -89,11 +89,32 @@ def demo(
 @app.command()
 def setup(
     name: Annotated[str, typer.Option(help="Name to save the studio under.")] = "default",
+    deployments: Annotated[
+        Path | None,
+        typer.Option(help="Only write the deployment files to this folder, to change and deploy."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --deployments: overwrite files that are there.")
+    ] = False,
 ) -> None:
     """Register the block types, create the limits, and save a studio from the environment."""
-    from prefect_videogen.cli.installing import run_setup
+    from prefect_videogen.cli.installing import run_setup, write_deployments
 
-    run_setup(name)
+    if deployments is not None:
+        write_deployments(deployments, force=force)
+    elif force:
+        message = "--force is for --deployments"
+        raise StudioError(message, next_step="Leave it out: setup can be run again as it is.")
+    else:
+        run_setup(name)
+
+
+@app.command()
+def doctor(studio: StudioName = "", json: Json = False) -> None:
+    """Say what is missing or wrong in this installation, and how to mend it. Buys nothing."""
+    from prefect_videogen.cli.doctor import run_doctor
+
+    run_doctor(studio=studio, as_json=json)
 
 
 @app.command()
@@ -321,6 +342,23 @@ def settle(
     from prefect_videogen.cli.collecting import run_settle
 
     run_settle(key, job=job, not_accepted=not_accepted, studio=studio)
+
+
+@app.command(name="open")
+def open_(
+    target: Annotated[
+        str, typer.Argument(help="A flow run's id, a film's name or path, or a clip's key.")
+    ],
+    studio: StudioName = "",
+    film: Annotated[bool, typer.Option("--film", help="The film itself, not its page.")] = False,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Print the address and open nothing.")
+    ] = False,
+) -> None:
+    """Open a film's page, a film or a clip; from S3 by a signed URL that works for 15 minutes."""
+    from prefect_videogen.cli.opening_films import run_open
+
+    run_open(target, studio=studio, film=film, only_print=only_print)
 
 
 @app.command()

@@ -28,19 +28,11 @@ def run_setup(name: str) -> None:
 
 
 async def _setup(name: str, console: Console) -> None:
-    from prefect_videogen import blocks
-    from prefect_videogen.blocks import load_studio
+    from prefect_videogen.blocks import BLOCK_TYPES, load_studio
     from prefect_videogen.blocks.limits import create_limits
     from prefect_videogen.waiting import limits_of
 
-    kinds = (
-        blocks.ApixoCredentials,
-        blocks.EvolinkCredentials,
-        blocks.MediaStore,
-        blocks.CallbackEndpoint,
-        blocks.Studio,
-    )
-    for kind in kinds:
+    for kind in BLOCK_TYPES:
         await kind.aregister_type_and_schema()
         console.print(f"registered block type {kind.get_block_type_slug()}")
     if not has_keys():
@@ -54,6 +46,38 @@ async def _setup(name: str, console: Console) -> None:
     await create_limits(limits)
     for limit in limits:
         console.print(f"set the limit {limit.name} to {limit.most} jobs at once")
+
+
+def write_deployments(folder: Path, *, force: bool) -> None:
+    """Write the deployment files to a folder, to be changed and deployed from there.
+
+    Args:
+        folder: The folder; made if need be.
+        force: Whether to overwrite files that are there.
+
+    Raises:
+        StudioError: If a file is there already, or can't be written; nothing is overwritten.
+    """
+    from prefect_videogen.deployments.templates import templates
+
+    texts = templates()
+    there = [name for name in texts if (folder / name).exists()]
+    if there and not force:
+        message = f"{folder} holds {' and '.join(there)} already"
+        step = "Name another folder, or overwrite them with --force. Nothing was written."
+        raise StudioError(message, next_step=step)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"{folder} can't be written: {error.strerror or type(error).__name__}"
+        raise StudioError(message, next_step="Name another folder.") from None
+    console = terminal()
+    for name in texts:
+        console.print(f"wrote {folder / name}")
+    console.print(f"next: python {folder / 'serve.py'}, or for workers:")
+    console.print(f"  prefect deploy --all --prefect-file {folder / 'prefect.yaml'}")
 
 
 def run_put(paths: list[Path], *, studio: str) -> None:

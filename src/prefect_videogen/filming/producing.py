@@ -203,6 +203,8 @@ def _papers(manifest: Manifest, film: Path, sheet: bytes | None) -> dict[str, by
         "index.html": page(manifest, frames=pictures, seams=sheet).encode(),
         "film.otio": timeline(manifest).encode(),
     }
+    if manifest.shots:
+        papers["first.jpg"] = pictures[f"{manifest.shots[0].id}/first"]
     if sheet:
         papers["seams.png"] = sheet
     return papers

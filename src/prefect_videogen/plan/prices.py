@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Protocol
 
 from prefect_videogen.plan.model import Money, PlannedClip, Price
 
@@ -23,7 +24,16 @@ def price_of(clip: PlannedClip, prices: Sequence[Price]) -> Money | None:
     return None
 
 
-def totals_of(clips: Sequence[PlannedClip]) -> tuple[Money, ...]:
+class Priced(Protocol):
+    """What may have a price."""
+
+    @property
+    def price(self) -> Money | None:
+        """Its estimated price; None is unpriced."""
+        ...
+
+
+def totals_of(clips: Sequence[Priced]) -> tuple[Money, ...]:
     """Add the clips' prices up, one sum a currency; the unpriced count nothing."""
     sums: dict[str, Decimal] = {}
     for clip in clips:

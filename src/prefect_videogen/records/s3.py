@@ -131,7 +131,11 @@ class S3Store:
         """Where the object can be fetched: its served address, or a signed URL for a day."""
         if self.served_at:
             return f"{self.served_at}/{quote(path)}"
-        return str(self._fs.sign(self._place(path), expiration=SIGNED_FOR))
+        return self.signed_url(path, SIGNED_FOR)
+
+    def signed_url(self, path: str, seconds: int) -> str:
+        """A signed URL of an object that works for so many seconds."""
+        return str(self._fs.sign(self._place(path), expiration=seconds))
 
     # -- in a thread ---------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from prefect_videogen.reviewing.model import (
 )
 from prefect_videogen.reviewing.records import Answers, answers_of, keep_answer, refuse_answer
 from prefect_videogen.reviewing.sheet import review_sheet
+from prefect_videogen.reviewing.strips import strips_of
 
 __all__ = [
     "Answer",
@@ -31,4 +32,5 @@ __all__ = [
     "keep_answer",
     "refuse_answer",
     "review_sheet",
+    "strips_of",
 ]

@@ -1,4 +1,4 @@
-"""What an answer's changes make of a storyboard. Pure; whether it can be made is the plan's word."""
+"""What an answer's changes make of a storyboard. Pure; whether it can be made, the plan says."""
 
 from __future__ import annotations
 

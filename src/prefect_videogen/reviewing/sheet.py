@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prefect_videogen.reviewing.model import Question, Shown
 
@@ -11,22 +11,25 @@ LONGEST_PROMPT = 160
 MOST_SHOTS = 200
 """A form with more is slow to open; the film's page shows them all."""
 
-_HEAD = ("shot", "take", "prompt", "length", "once more", "clip")
+_HEAD = ("shot", "first and last frame", "prompt", "take", "once more", "clip")
 
 
-def review_sheet(question: Question, link: Callable[[str], str], media: str) -> str:
+def review_sheet(
+    question: Question, link: Callable[[str], str], media: str, strips: Mapping[str, str]
+) -> str:
     """What the reviewer sees above the form: every shot with what there is to see and its price.
 
     Args:
         question: What is asked.
         link: Gives the lasting address of an object of the media store; empty where it has none.
         media: Address of the media store.
+        strips: Key of a clip to the data URL of a small picture of it.
     """
     lines = [_opening(question, link), ""]
     if question.refused:
         quoted = question.refused.replace("\n", "\n> ")
         lines += ["**The answer before this could not be carried out:**", "", f"> {quoted}", ""]
-    rows = [_row(shot, link) for shot in question.shots[:MOST_SHOTS]]
+    rows = [_row(shot, link, strips) for shot in question.shots[:MOST_SHOTS]]
     lines += ["| " + " | ".join(row) + " |" for row in (_HEAD, ["---"] * len(_HEAD), *rows)]
     if len(question.shots) > MOST_SHOTS:
         lines += ["", f"And {len(question.shots) - MOST_SHOTS} shots more."]
@@ -38,28 +41,24 @@ def _opening(question: Question, link: Callable[[str], str]) -> str:
     title = _text(question.title) or "The film"
     if question.kind == "shots":
         count = sum(bool(shot.key) and not shot.approved for shot in question.shots)
-        return (
-            f"**{title}**: {count} new {'clip waits' if count == 1 else 'clips wait'} for approval. "
-            "Nothing is joined or chained to them before."
-        )
+        clips = "1 clip waits" if count == 1 else f"{count} clips wait"
+        return f"**{title}**: {clips} for approval. Nothing is joined or chained to them before."
     page, film = _see(question.page, "its page", link), _see(question.film, "the film", link)
     return f"**{title}** is made: {question.seconds:.1f} s. Look at {page} or {film}."
 
 
-def _row(shot: Shown, link: Callable[[str], str]) -> Sequence[str]:
+def _row(shot: Shown, link: Callable[[str], str], strips: Mapping[str, str]) -> Sequence[str]:
     if shot.instead:
         see = _text(shot.instead)
     else:
         see = _see(shot.path, "clip", link)
-        if link(shot.last_frame):
-            see += f", {_see(shot.last_frame, 'last picture', link)}"
         see += "".join(f", {_see(path, f'take {n}', link)}" for n, path in shot.takes.items())
         see += " (approved)" if shot.approved else ""
     return (
         shot.shot,
-        _text(shot.take),
+        f"![{shot.shot}]({strips[shot.key]})" if shot.key in strips else "",
         _text(shot.prompt),
-        f"{shot.seconds:g} s" if shot.seconds else "",
+        _text(shot.take),
         str(shot.price) if shot.price else "unpriced",
         see,
     )

@@ -1,0 +1,114 @@
+"""A run form of Prefect's UI in Chromium: filled in by its labels, submitted, and caught."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Locator, Page
+
+TALLEST = 9000
+"""Pixels of the tallest screenshot."""
+
+
+@dataclass
+class Submitted:
+    """What the form sent.
+
+    Attributes:
+        run: Id of the flow run that the server made of it.
+        parameters: The parameters in the browser's request; JSON that was typed is read.
+    """
+
+    run: str
+    parameters: dict[str, Any]
+
+
+class Form:
+    """The run form of a deployment."""
+
+    def __init__(self, page: Page, within: Locator | None = None) -> None:
+        self.page = page
+        self.within: Page | Locator = within or page
+
+    def named(self, label: str, number: int = 0) -> Locator:
+        """The input of a label; its number where several forms in a list have it."""
+        return self.within.get_by_label(_exactly(label)).nth(number)
+
+    def part(self, label: str, number: int = 0) -> Form:
+        """The form of a property that has properties or items of its own."""
+        found = self.within.locator("label").filter(has_text=_exactly(label)).nth(number)
+        return Form(self.page, found.locator("xpath=ancestor::div[fieldset][1]"))
+
+    def fill(self, label: str, text: str, number: int = 0) -> None:
+        """Type a text or a number."""
+        self.named(label, number).fill(text)
+
+    def choose(self, label: str, option: str, number: int = 0) -> None:
+        """Open a select and click one of its options."""
+        self.within.get_by_label(f"Select {label}", exact=True).nth(number).click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+
+    def switch(self, label: str) -> None:
+        """Turn a switch."""
+        self.named(label).click()
+
+    def write_json(self, label: str, value: object, number: int = 0) -> None:
+        """Replace what stands in a JSON editor."""
+        self.part(label, number).within.get_by_role("textbox").fill(json.dumps(value))
+
+    def add(self, label: str, count: int = 1) -> Form:
+        """Add items to a list; gives the list."""
+        items = self.part(label)
+        # A list's own button comes after those of lists in its items.
+        for _ in range(count):
+            items.within.get_by_role("button", name="Add item").last.click()
+        return items
+
+    def list_texts(self, label: str, texts: list[str]) -> None:
+        """Add texts to a list of texts."""
+        items = self.add(label, len(texts))
+        for number, text in enumerate(texts):
+            items.within.get_by_role("textbox").nth(number).fill(text)
+
+    def submit(self) -> Submitted:
+        """Submit, and catch the request that makes the run."""
+        with self.page.expect_response(
+            lambda answer: answer.url.endswith("/create_flow_run")
+        ) as caught:
+            self.page.get_by_role("button", name="Submit").click()
+        answer = caught.value
+        assert answer.status == 201, answer.text()
+        sent = json.loads(answer.request.post_data or "{}")
+        return Submitted(answer.json()["id"], read_json(sent["parameters"]))
+
+
+def _exactly(label: str) -> re.Pattern[str]:
+    return re.compile(rf"^{re.escape(label)}( \(Optional\))?$")
+
+
+def read_json(value: Any) -> Any:
+    """Put what was typed into JSON editors in the place of the form's notes about it."""
+    if isinstance(value, list):
+        return [read_json(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("__prefect_kind") == "json":
+        return json.loads(value["value"])
+    return {name: read_json(item) for name, item in value.items()}
+
+
+def picture_of(page: Page, path: Path) -> None:
+    """Take a screenshot of all that a page holds, also of what would have to be scrolled to."""
+    size = page.viewport_size
+    assert size
+    height = page.evaluate(
+        "Math.max(...[...document.querySelectorAll('*')].map(each => each.scrollHeight))"
+    )
+    page.set_viewport_size({"width": size["width"], "height": min(height, TALLEST)})
+    page.evaluate("document.querySelectorAll('*').forEach(each => { each.scrollTop = 0 })")
+    page.screenshot(path=path)
+    page.set_viewport_size(size)

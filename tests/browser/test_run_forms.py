@@ -1,0 +1,483 @@
+"""Every flow's run form in Prefect's own UI: filled in, submitted, and the run makes its film."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from playwright.sync_api import Page
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from pydantic import SecretStr
+from tests.browser.forms import Form, Submitted, picture_of
+from tests.seaweed import free_port
+
+from prefect_videogen.apart import run_apart
+from prefect_videogen.blocks import ApixoCredentials, EvolinkCredentials, MediaStore, Studio
+from prefect_videogen.emulator import Emulator
+
+pytestmark = pytest.mark.timeout(300)
+
+PATIENCE = 120.0
+"""Seconds until a test gives up waiting for something."""
+
+END: dict[str, Any] = {
+    "studio": "demo",
+    "plan_only": False,
+    "wait": "auto",
+    "budget": 0,
+    "budget_name": "",
+    "max_new_clips": 0,
+    "on_unknown": "stop",
+    "on_expired": "stop",
+}
+"""What every generate-* form ends with, if only the studio is typed."""
+
+FILM: dict[str, Any] = {
+    "transition": "cut",
+    "crossfade_seconds": 0.5,
+    "sound": "clips",
+    "on_missing": "fail",
+    "fit": "pad",
+    "encode": "auto",
+}
+"""What a storyboard's form says of the film, if nothing is changed."""
+
+EMPTY: dict[str, Any] = {"options": {}, "extra_input": {}, "variables": {}, "film": FILM}
+"""What it sends of a storyboard, if nothing is typed."""
+
+T = TypeVar("T")
+
+
+def until(found: Callable[[], T | None], what: str) -> T:
+    """Wait until something is there."""
+    give_up = time.monotonic() + PATIENCE
+    while (value := found()) is None:
+        assert time.monotonic() < give_up, f"waited too long for {what}"
+        time.sleep(0.2)
+    return value
+
+
+@contextlib.contextmanager
+def program(log: Path, environment: dict[str, str], *arguments: str) -> Iterator[None]:
+    """A Python program in a session of its own, ended with all it started."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            env={**os.environ, **environment},
+            cwd=log.parent,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@dataclass
+class House:
+    """A Prefect server with its UI, the emulator, a studio, and all flows served.
+
+    Attributes:
+        api: Address of the server's API.
+        emulator: Both vendors.
+        media: Folder of the media store.
+    """
+
+    api: str
+    emulator: Emulator
+    media: Path
+
+    @property
+    def ui(self) -> str:
+        return self.api.removesuffix("/api") + "/v2"
+
+    def deployment(self, flow: str) -> dict[str, Any] | None:
+        """A flow's deployment, if it is there."""
+        with contextlib.suppress(httpx.TransportError):
+            answer = httpx.get(f"{self.api}/deployments/name/{flow}/videogen")
+            return answer.json() if answer.status_code == 200 else None
+        return None
+
+    def run(self, run: str) -> dict[str, Any]:
+        return httpx.get(f"{self.api}/flow_runs/{run}").json()
+
+    def count_runs(self) -> int:
+        return httpx.post(f"{self.api}/flow_runs/count", json={}).json()
+
+    def ended(self, run: str) -> dict[str, Any]:
+        """Wait until a run has ended; gives it."""
+
+        def over() -> dict[str, Any] | None:
+            found = self.run(run)
+            final = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+            return found if found["state_type"] in final else None
+
+        return until(over, f"the run {run}")
+
+    def film(self, slug: str) -> Path:
+        """The one film in a film's folder."""
+        (film,) = self.media.glob(f"films/{slug}/*/film.mp4")
+        return film
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, stills: dict[str, str]) -> Iterator[House]:
+    home, media = tmp_path_factory.mktemp("prefect"), tmp_path_factory.mktemp("media")
+    (media / "inbox").mkdir()
+    for path in stills.values():
+        shutil.copy(path, media / "inbox")
+    api = f"http://127.0.0.1:{(port := free_port())}/api"
+    environment = {
+        "PREFECT_API_URL": api,
+        "PREFECT_UI_API_URL": api,
+        "PREFECT_HOME": str(home),
+        "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home}/prefect.db",
+        "PREFECT_SERVER_DATABASE_TIMEOUT": str(PATIENCE),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        "VIDEOGEN_MODELS": "",
+    }
+    settings = {PREFECT_API_URL: api, PREFECT_HOME: home}
+    server = ("-m", "prefect", "server", "start", "--port", str(port))
+    serving = ("-m", "prefect_videogen.deployments.serve")
+    with (
+        Emulator(media_dir=media, speed=10_000, pixel_scale=0.25, fps=8) as emulator,
+        program(home / "server.log", environment, *server),
+    ):
+        made = House(api, emulator, media)
+        until(lambda: _answers(f"{api}/health"), "the Prefect server")
+        with program(home / "serve.log", environment, *serving), temporary_settings(settings):
+            studio = _studio(emulator, media)
+            run_apart(lambda: studio.asave("demo"))
+            until(lambda: made.deployment("collect-results"), "the deployments")
+            yield made
+
+
+def _answers(url: str) -> bool | None:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(url).status_code == 200 or None
+    return None
+
+
+def _studio(emulator: Emulator, media: Path) -> Studio:
+    key = SecretStr(emulator.api_key)
+    speed = float(emulator.environment()["VIDEOGEN_SPEED"])
+    return Studio(
+        media=MediaStore(url=media.as_uri(), public_url=emulator.media_url),
+        apixo=ApixoCredentials(api_key=key, base_url=emulator.url, speed=speed),
+        evolink=EvolinkCredentials(
+            api_key=key, base_url=emulator.url, files_url=emulator.files_url, speed=speed
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the screenshots: `VIDEOGEN_SCREENSHOTS`, or a temporary one."""
+    given = os.environ.get("VIDEOGEN_SCREENSHOTS")
+    folder = Path(given) if given else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def page(house: House, browser_page: Any) -> Page:
+    page: Page = browser_page.page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.set_default_timeout(30_000)
+    return page
+
+
+@pytest.fixture
+def opened(house: House, page: Page, gallery: Path) -> Callable[[str], Form]:
+    """Open a flow's run form; type the studio, as everybody has to."""
+
+    def open_form(flow: str) -> Form:
+        deployment = house.deployment(flow)
+        assert deployment
+        page.goto(f"{house.ui}/deployments/deployment/{deployment['id']}/run")
+        form = Form(page)
+        form.named("studio").wait_for()
+        picture_of(page, gallery / f"form-{flow}.png")
+        form.fill("studio", "demo")
+        return form
+
+    return open_form
+
+
+def check_run(house: House, submitted: Submitted, parameters: dict[str, Any]) -> None:
+    """The request held exactly what was typed, and the run of it was completed."""
+    assert submitted.parameters == parameters
+    run = house.ended(submitted.run)
+    assert run["state_type"] == "COMPLETED", run["state"]["message"]
+    assert run["parameters"] == parameters
+
+
+def test_clip_form_makes_a_clip_of_a_picture(house, opened):
+    form = opened("generate-clip")
+    form.fill("prompt", "The sea comes in, “slowly”")
+    form.choose("model", "kling-2-1")
+    form.fill("first_frame", "sea.png")
+    form.fill("seconds", "10")
+    form.choose("tier", "pro")
+    form.write_json("options", {"cfg_scale": 0.4})
+    bought = len(house.emulator.charges)
+
+    submitted = form.submit()
+
+    check_run(
+        house,
+        submitted,
+        {
+            "prompt": "The sea comes in, “slowly”",
+            "model": "kling-2-1",
+            "first_frame": "sea.png",
+            "last_frame": "",
+            "seconds": 10,
+            "resolution": "",
+            "aspect_ratio": "",
+            "tier": "pro",
+            "negative_prompt": "",
+            "seed": -1,
+            "options": {"cfg_scale": 0.4},
+            "take": "1",
+            **END,
+        },
+    )
+    assert len(house.emulator.charges) == bought + 1
+
+
+def test_chain_form_makes_a_film_of_a_picture_and_prompts(house, opened):
+    form = opened("generate-chain")
+    form.list_texts("prompts", ["The sky clears", "A gull crosses it"])
+    form.choose("model", "vidu-q3")
+    form.fill("first_frame", "sky.png")
+    form.fill("seconds", "3")
+    form.choose("resolution", "540p")
+    form.fill("title", "Gull")
+    bought = len(house.emulator.charges)
+
+    submitted = form.submit()
+
+    check_run(
+        house,
+        submitted,
+        {
+            "prompts": ["The sky clears", "A gull crosses it"],
+            "model": "vidu-q3",
+            "first_frame": "sky.png",
+            "seconds": 3,
+            "resolution": "540p",
+            "aspect_ratio": "",
+            "title": "Gull",
+            **END,
+        },
+    )
+    assert house.film("gull").stat().st_size
+    assert len(house.emulator.charges) == bought + 2
+
+
+def test_keyframes_form_makes_a_film_from_picture_to_picture(house, opened):
+    form = opened("generate-keyframes")
+    form.list_texts("pictures", ["sky.png", "sea.png", "sand.png"])
+    form.list_texts("prompts", ["The camera sinks"])
+    form.choose("model", "vidu-q3")
+    form.fill("seconds", "2")
+    form.fill("title", "Down")
+    bought = len(house.emulator.charges)
+
+    submitted = form.submit()
+
+    check_run(
+        house,
+        submitted,
+        {
+            "pictures": ["sky.png", "sea.png", "sand.png"],
+            "prompts": ["The camera sinks"],
+            "model": "vidu-q3",
+            "seconds": 2,
+            "resolution": "",
+            "aspect_ratio": "",
+            "tier": "",
+            "title": "Down",
+            **END,
+        },
+    )
+    assert house.film("down").stat().st_size
+    assert len(house.emulator.charges) == bought + 2
+
+
+def board_parameters(**given: Any) -> dict[str, Any]:
+    """What generate-storyboard's form sends, if only this is typed."""
+    unset = {
+        "storyboard_file": "",
+        "storyboard": EMPTY,
+        "variables": {},
+        "review": "none",
+        "review_after": 0,
+        "if_unreviewed": "reject",
+        "deliver_to": "",
+    }
+    return {**unset, **END, **given}
+
+
+def test_storyboard_filled_in_as_a_form_becomes_a_film(house, opened, page, gallery):
+    form = opened("generate-storyboard")
+    board = form.part("storyboard")
+    board.fill("title", "Two kites")
+    board.choose("model", "vidu-q3")
+    board.fill("seconds", "2")
+    board.fill("look", "painted in oil")
+    shots = board.add("shots", 2)
+    shots.fill("prompt", "A {colour} kite rises", 0)
+    shots.fill("prompt", "Another joins it", 1)
+    shots.fill("first_frame", "snow.png", 0)
+    shots.fill("first_frame", "previous", 1)
+    shots.fill("id", "second", 1)
+    shots.choose("transition", "crossfade", 1)
+    shots.write_json("options", {"movement": "small"})
+    film = board.part("film")
+    film.choose("sound", "none")
+    film.list_texts("variants", ["1:1"])
+    board.write_json("variables", {"colour": "red"})
+    picture_of(page, gallery / "filled-in-storyboard.png")
+    bought = len(house.emulator.charges)
+
+    submitted = form.submit()
+
+    first = {"prompt": "A {colour} kite rises", "first_frame": "snow.png"}
+    second = {"prompt": "Another joins it", "first_frame": "previous", "id": "second"}
+    storyboard = {
+        "title": "Two kites",
+        "model": "vidu-q3",
+        "seconds": 2,
+        "look": "painted in oil",
+        "shots": [
+            {**first, "take": "1", "options": {"movement": "small"}},
+            {**second, "take": "1", "transition": "crossfade", "options": {}},
+        ],
+        "film": {**FILM, "sound": "none", "variants": ["1:1"]},
+        "options": {},
+        "extra_input": {},
+        "variables": {"colour": "red"},
+    }
+    check_run(house, submitted, board_parameters(storyboard=storyboard))
+    assert house.film("two-kites").stat().st_size
+    assert len(house.emulator.charges) == bought + 2
+    page.goto(f"{house.ui}/runs/flow-run/{submitted.run}")
+    page.get_by_text("Completed").first.wait_for()
+    picture_of(page, gallery / "run-storyboard.png")
+
+
+def test_storyboard_given_as_a_file_becomes_a_film(house, opened, tmp_path):
+    file = tmp_path / "hill.yaml"
+    file.write_text('{title: "The hill", model: wan-2-5, shots: [{prompt: "A hill in {weather}"}]}')
+    form = opened("generate-storyboard")
+    form.fill("storyboard_file", str(file))
+    form.write_json("variables", {"weather": "rain"}, -1)
+    bought = len(house.emulator.charges)
+
+    submitted = form.submit()
+
+    check_run(
+        house, submitted, board_parameters(storyboard_file=str(file), variables={"weather": "rain"})
+    )
+    assert house.film("the-hill").stat().st_size
+    assert len(house.emulator.charges) == bought + 1
+
+
+def test_batch_form_makes_a_film_of_every_file(house, opened, tmp_path):
+    for name in ("lake", "moor"):
+        board = {"title": name, "model": "wan-2-5", "shots": [{"prompt": f"Fog on the {name}"}]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(board))
+    form = opened("generate-batch")
+    form.list_texts("storyboard_files", [str(tmp_path / "lake.json"), str(tmp_path / "moor.json")])
+    form.fill("batch", "fog")
+    form.fill("concurrent", "2")
+
+    submitted = form.submit()
+
+    check_run(
+        house,
+        submitted,
+        {
+            "storyboard_files": [str(tmp_path / "lake.json"), str(tmp_path / "moor.json")],
+            "deployment": "generate-storyboard/videogen",
+            "variables": {},
+            "concurrent": 2,
+            "batch": "fog",
+            **END,
+        },
+    )
+    assert house.film("lake").stat().st_size
+    assert house.film("moor").stat().st_size
+
+
+def test_collect_form_collects_and_buys_nothing(house, opened):
+    form = opened("collect-results")
+    form.fill("older_than", "5")
+    bought = len(house.emulator.charges)
+
+    submitted = form.submit()
+
+    check_run(house, submitted, {"studio": "demo", "older_than": 5})
+    assert len(house.emulator.charges) == bought
+
+
+def test_form_without_what_is_required_says_so_and_starts_nothing(house, opened, page, gallery):
+    form = opened("generate-clip")
+    runs = house.count_runs()
+
+    with page.expect_response(lambda answer: answer.url.endswith("/create_flow_run")) as caught:
+        page.get_by_role("button", name="Submit").click()
+
+    assert caught.value.status == 409
+    for name in ("prompt", "model"):
+        form.part(name).within.get_by_text(f"'{name}' is a required property").wait_for()
+    picture_of(page, gallery / "form-refused.png")
+    assert house.count_runs() == runs
+
+
+def test_what_no_model_can_do_is_refused_with_words_on_the_run_page(house, opened, page, gallery):
+    form = opened("generate-storyboard")
+    board = form.part("storyboard")
+    board.choose("model", "wan-2-5")
+    shots = board.add("shots", 2)
+    shots.fill("prompt", "A kite", 0)
+    shots.fill("seconds", "7", 0)
+    shots.fill("id", "silent", 1)
+    requests = len(house.emulator.requests)
+
+    run = house.ended(form.submit().run)
+
+    assert run["state_type"] == "FAILED"
+    assert len(house.emulator.requests) == requests
+    page.goto(f"{house.ui}/runs/flow-run/{run['id']}?tab=Logs")
+    log = page.get_by_text("StoryboardError").last
+    log.wait_for()
+    picture_of(page, gallery / "run-refused.png")
+    text = log.inner_text()
+    assert "shot 01: seconds = 7" in text
+    assert "shot silent: prompt" in text
