@@ -13,6 +13,7 @@ import re
 import socket
 import ssl
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -49,12 +50,12 @@ class Download:
     Attributes:
         place: The file.
         own_host: Host and port of the configured vendor, which may be private.
-        transport: For tests: how HTTP goes out.
+        client: What `open_client` gives; may serve many downloads at once.
     """
 
     place: Path
     own_host: str
-    transport: httpx.AsyncBaseTransport | None = None
+    client: httpx.AsyncClient
     _version: str = field(default="", init=False)
 
     async def attempt(self, url: str) -> None:
@@ -71,18 +72,16 @@ class Download:
             BrokenError: If it ends too early.
         """
         own_host = self.own_host
-        transport = self.transport
-        async with httpx.AsyncClient(timeout=TIMEOUT, transport=transport, verify=_tls()) as client:
-            for _ in range(MOST_REDIRECTS + 1):
-                await check_address(url, own_host)
-                async with client.stream("GET", url, headers=self._headers()) as answer:
-                    if answer.is_redirect:
-                        url = urljoin(url, answer.headers["location"])
-                        if urlsplit(url).netloc != own_host:
-                            own_host = ""  # after a detour nothing private is trusted
-                        continue
-                    await self._take(answer)
-                    return
+        for _ in range(MOST_REDIRECTS + 1):
+            await check_address(url, own_host)
+            async with self.client.stream("GET", url, headers=self._headers()) as answer:
+                if answer.is_redirect:
+                    url = urljoin(url, answer.headers["location"])
+                    if urlsplit(url).netloc != own_host:
+                        own_host = ""  # after a detour nothing private is trusted
+                    continue
+                await self._take(answer)
+                return
         message = f"the result redirects more than {MOST_REDIRECTS} times"
         raise DownloadError(message)
 
@@ -135,6 +134,22 @@ class Download:
             self.place.unlink(missing_ok=True)
             message = f"the result is larger than {LARGEST_CLIP // 2**30} GiB"
             raise DownloadError(message)
+
+
+def open_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    """Make a client for downloads; its connections are used again, no cookie is kept.
+
+    Args:
+        transport: For tests: how HTTP goes out.
+    """
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    return httpx.AsyncClient(
+        timeout=TIMEOUT,
+        transport=transport,
+        verify=_tls(),
+        cookies=no_cookies,
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+    )
 
 
 @functools.cache

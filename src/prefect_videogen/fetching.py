@@ -214,7 +214,7 @@ async def _store(
 async def _download(studio: OpenStudio, job: Job, ready: Ready, place: Path) -> str:
     """Download with a few tries, each going on where the last broke off; returns the digest."""
     account = studio.account(job.vendor)
-    download = Download(place, urlsplit(account.base_url).netloc, studio.transport)
+    download = Download(place, urlsplit(account.base_url).netloc, await studio.downloads())
     patience = max(LONGEST_DOWNLOAD / account.speed, SHORTEST_PATIENCE)
     url, problem = ready.result_urls[0], ""
     for number in range(TRIES):

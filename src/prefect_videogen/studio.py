@@ -26,6 +26,7 @@ from ruamel.yaml.error import YAMLError
 
 from prefect_videogen.budgets import Journal
 from prefect_videogen.capabilities import MODELS, Model, parse_models
+from prefect_videogen.downloading import open_client as open_download_client
 from prefect_videogen.errors import StudioError
 from prefect_videogen.plan import PlannedClip, Price, StudioFacts
 from prefect_videogen.records import ClipRecords, Store
@@ -128,6 +129,7 @@ class OpenStudio:
         """Prepare what is opened on first use."""
         self.records = ClipRecords(self.store, self.time.now)
         self._clients: dict[str, VendorClient] = {}
+        self._downloads: httpx.AsyncClient | None = None
         self._journals: dict[str, Journal] = {}
         self._held: dict[str, _Held] = {}
         self._tallies: dict[tuple[str, str], Tally] = {}
@@ -150,6 +152,7 @@ class OpenStudio:
             await self.slots.aclose()
         await self._exit.aclose()
         self._clients.clear()
+        self._downloads = None
 
     def facts(self) -> StudioFacts:
         """What planning must know; without keys."""
@@ -209,6 +212,13 @@ class OpenStudio:
             )
             self._clients[name] = await self._exit.enter_async_context(client)
         return self._clients[name]
+
+    async def downloads(self) -> httpx.AsyncClient:
+        """The client that fetches results, opened once."""
+        if self._downloads is None:
+            self._downloads = open_download_client(self.transport)
+            await self._exit.enter_async_context(self._downloads)
+        return self._downloads
 
     def journal(self, name: str) -> Journal:
         """The journal of a budget, opened once."""

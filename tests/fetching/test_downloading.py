@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from prefect_videogen.downloading import BrokenError, Download, GoneError
+from prefect_videogen.downloading import BrokenError, Download, GoneError, open_client
 
 BODY = bytes(range(256)) * 40
 URL = "https://results.example.org/clip.mp4"
@@ -36,8 +36,8 @@ class Server:
 
 
 def download(server, tmp_path) -> Download:
-    transport = httpx.MockTransport(server)
-    return Download(tmp_path / "clip.mp4", "results.example.org", transport)
+    client = open_client(httpx.MockTransport(server))
+    return Download(tmp_path / "clip.mp4", "results.example.org", client)
 
 
 async def test_a_broken_transfer_goes_on_where_it_was(tmp_path):
@@ -102,3 +102,16 @@ async def test_a_url_that_no_longer_serves_it_is_gone(tmp_path, status):
     with pytest.raises(GoneError) as caught:
         await transfer.attempt(URL)
     assert caught.value.status == status
+
+
+async def test_no_cookie_is_sent_back_on_a_later_download(tmp_path):
+    sent = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers.get("cookie", ""))
+        return httpx.Response(200, content=BODY, headers={"set-cookie": "who=we; Path=/"})
+
+    transfer = download(serve, tmp_path)
+    await transfer.attempt(URL)
+    await transfer.attempt(URL)
+    assert sent == ["", ""]

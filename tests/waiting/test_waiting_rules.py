@@ -36,12 +36,10 @@ def test_interval_of_vidu_is_what_ten_jobs_may_share():
 
 @pytest.mark.parametrize(
     ("name", "interval"),
-    [("wan-2-5", 7.5), ("ltx-2-19b", 7.5), ("kling-2-1", 7.5), ("wan2.5-image-to-video", 8)],
+    [("wan-2-5", 5), ("ltx-2-19b", 5), ("kling-2-1", 5), ("wan2.5-image-to-video", 8)],
 )
-def test_interval_is_the_documented_one_unless_that_is_too_often_for_all_jobs(name, interval):
-    model = MODELS[name]
-    assert model.timings.interval <= interval
-    assert schedule_for(model, (60, 120), 1).interval == interval
+def test_interval_of_a_large_limit_is_the_documented_one(name, interval):
+    assert schedule_for(MODELS[name], (60, 120), 1).interval == interval
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
@@ -49,7 +47,9 @@ def test_all_jobs_a_model_allows_stay_within_the_request_budget(name):
     model = MODELS[name]
     limits = model.limits
     if limits.requests_per_minute and limits.concurrent:
-        interval = schedule_for(model, (60, 120), 1).interval
+        schedule = schedule_for(model, (60, 120), 1)
+        least = limits.concurrent * spacing(model, 1)
+        interval = schedule.next_delay(schedule.first, 0, least)
         assert limits.concurrent * 60 / interval <= 0.8 * limits.requests_per_minute + 1e-9
 
 
@@ -113,3 +113,10 @@ def test_backstop_leaves_time_for_looks_before_the_deadline():
 
 def test_first_look_follows_the_records_where_they_say_something():
     assert schedule_for(VIDU, (60, 120), 10, usual=90).first == 9
+
+
+def test_looks_are_further_apart_where_many_look_and_never_before_the_first_is_due():
+    schedule = schedule_for(MODELS["wan-2-5"], (50, 70), 1)
+    assert schedule.next_delay(50, 0, 400 * spacing(MODELS["wan-2-5"], 1)) == 5
+    assert schedule.next_delay(50, 0, 1000 * spacing(MODELS["wan-2-5"], 1)) == 7.5
+    assert schedule.next_delay(20, 0, 7.5) == 30

@@ -32,6 +32,7 @@ from prefect_videogen.waiting import (
     Schedule,
     kind_of,
     schedule_for,
+    spacing,
     usual_first_look,
     wait_for_job,
 )
@@ -214,8 +215,14 @@ async def _poll(
     expected = (job.expected[0] / account.speed, job.expected[1] / account.speed)
     tell(job.shot, "running", f"job {job.job_id}", expected, about=job)
     strange: set[str] = set()
+    model = studio.model_named(job.model)
+    tally, looking = studio.tally(model), False
+    space = spacing(model, account.speed)
 
     async def look() -> JobStatus:
+        nonlocal looking
+        if not looking:
+            looking, tally.looking = True, tally.looking + 1
         studio.count_request(job.key)
         status = await ask(studio, job.vendor, job.model, job.job_id)
         if status.state == "unknown" and status.word not in strange:
@@ -224,16 +231,21 @@ async def _poll(
             logger.warning(text, job.shot, job.job_id, status.word)
         return status
 
-    return await wait_for_job(
-        look,
-        job_id=job.job_id,
-        age=max(studio.time.now() - job.submitted_at, 0.0),
-        resumed=job.how == "resumed",
-        schedule=await _schedule(studio, job, attempt, reports),
-        time=studio.time,
-        on_change=lambda word: logger.info("Shot %s: job %s is %s", job.shot, job.job_id, word),
-        reports=reports,
-    )
+    try:
+        return await wait_for_job(
+            look,
+            job_id=job.job_id,
+            age=max(studio.time.now() - job.submitted_at, 0.0),
+            resumed=job.how == "resumed",
+            schedule=await _schedule(studio, job, attempt, reports),
+            time=studio.time,
+            on_change=lambda word: logger.info("Shot %s: job %s is %s", job.shot, job.job_id, word),
+            reports=reports,
+            # Jobs of other processes may all be looked at; of ours, only these are.
+            least=lambda: (tally.looking + tally.others) * space,
+        )
+    finally:
+        tally.looking -= looking
 
 
 async def _schedule(

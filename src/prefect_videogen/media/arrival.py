@@ -45,7 +45,7 @@ def look_over(path: Path) -> Arrival:
     """
     found = probe(path)
     measure, facts, last = Measure(), [], None
-    for last in decoded_frames(path):
+    for last in decoded_frames(path, threads=1):
         facts.append(measure.of(last))
     if last is None:
         raise MediaError(f"{path} has no frame.", next_step="The file is damaged; fetch it again.")

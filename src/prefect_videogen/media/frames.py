@@ -24,6 +24,9 @@ from prefect_videogen.media import colour
 from prefect_videogen.media.canvas import shown_rgb
 from prefect_videogen.media.containers import decoded_frames, open_media, picture_stream
 
+PNG_LEVEL = 4
+"""Half the time of zlib's usual 6, for a file a twelfth larger (720p)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -44,7 +47,7 @@ class Frame:
             A PNG without metadata; the same bytes for the same picture.
         """
         buffer = io.BytesIO()
-        Image.fromarray(self.rgb).save(buffer, format="PNG", compress_level=6)
+        Image.fromarray(self.rgb).save(buffer, format="PNG", compress_level=PNG_LEVEL)
         return buffer.getvalue()
 
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 from urllib.parse import quote, urlsplit
@@ -58,6 +59,11 @@ class Store(Protocol):
     def public_url(self, path: str) -> str | None:
         """Where a vendor can fetch the object, or None if nowhere."""
         ...
+
+
+_disk = ThreadPoolExecutor(16, thread_name_prefix="videogen-store")
+# Threads of its own: a record must not wait for decoders, and what waits for the disk to sync is
+# synced together.
 
 
 class LocalStore:
@@ -113,7 +119,7 @@ class LocalStore:
             RecordError: If it does not exist.
         """
         place = self._place(path)
-        if not await asyncio.to_thread(place.is_file):
+        if not await self._off_loop(path, Path.is_file):
             message = f"{path} is missing from the media store {self.url}"
             raise RecordError(message, next_step="Was a file removed by hand?")
         return place
@@ -140,7 +146,7 @@ class LocalStore:
     async def _off_loop(self, path: str, action: Callable[[Path], _T]) -> _T:
         place = self._place(path)
         try:
-            return await asyncio.to_thread(action, place)
+            return await asyncio.get_running_loop().run_in_executor(_disk, action, place)
         except OSError as error:
             message = f"{path}: {error.strerror or type(error).__name__}"
             step = f"Check the media store {self.url}; nothing is bought until it answers."

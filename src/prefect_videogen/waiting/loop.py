@@ -79,6 +79,7 @@ async def wait_for_job(
     time: Time,
     on_change: Callable[[str], None] | None = None,
     reports: Reports | None = None,
+    least: Callable[[], float] | None = None,
 ) -> JobStatus | None:
     """Wait until a job has ended.
 
@@ -91,6 +92,7 @@ async def wait_for_job(
         time: Clock, sleep and chance.
         on_change: Called with the vendor's word whenever it changes.
         reports: How others' records are noticed; they are read before each look, too.
+        least: Least seconds between two looks that the request budget leaves just now.
 
     Returns:
         A status whose state is `succeeded` or `failed`; None if the records hold the end.
@@ -108,7 +110,7 @@ async def wait_for_job(
         if await _rest(delay, reports, time):
             return None
         age = time.monotonic() - start
-        delay = schedule.next_delay(age, time.chance())
+        delay = schedule.next_delay(age, time.chance(), least() if least else 0.0)
         try:
             status = await look()
         except VendorError as error:

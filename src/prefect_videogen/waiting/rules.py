@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from prefect_videogen.capabilities import Model
 from prefect_videogen.vendors import JobState
+from prefect_videogen.waiting.slots import SMALL
 
 BUDGET = 0.8
 """Share of the documented requests that we use, over submits and polls."""
@@ -55,15 +56,17 @@ class Schedule:
     queue_deadline: float
     grace: float
 
-    def next_delay(self, age: float, random: float) -> float:
+    def next_delay(self, age: float, random: float, least: float = 0.0) -> float:
         """Seconds from now to the next look.
 
         Args:
             age: Seconds since the job was submitted.
             random: A number from 0 to 1; jitter is only ever positive.
+            least: Least time between looks that the request budget leaves just now, in seconds.
         """
-        base = self.first - age if age < self.first else self.interval
-        return base + random * JITTER * self.interval
+        interval = max(self.interval, least)
+        base = self.first - age if age < self.first else interval
+        return base + random * JITTER * interval
 
     def resumed_delay(self, age: float, random: float) -> float:
         """Seconds to the first look at a job of an earlier run; spread over one interval."""
@@ -103,7 +106,10 @@ def schedule_for(
         The schedule, in real seconds.
     """
     documented = max(model.timings.first_poll, expected[0])
-    interval = max(model.timings.interval, fair_interval(model))
+    jobs = model.limits.concurrent
+    # Of a larger limit, only those who are looking share the budget.
+    share = fair_interval(model) if jobs and jobs <= SMALL else 0.0
+    interval = max(model.timings.interval, share)
     return Schedule(
         first=(documented if usual is None else usual) / speed,
         interval=max(interval / speed, SHORTEST_INTERVAL),

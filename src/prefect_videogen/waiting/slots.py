@@ -84,14 +84,16 @@ class Tally:
 
     Attributes:
         own: Keys of the jobs that this process has open.
+        looking: How many jobs are polled by this process just now, past their first look.
         others: How many jobs others had open at the last listing.
-        counted_at: When that was, on the monotonic clock.
+        counted_at: When the others were counted, on the monotonic clock.
         next_sweep: When dead jobs may be looked for again.
         looked_at: When the job of another run was asked for last, by whatever names it.
         counting: Held while a listing is under way, so that one is enough.
     """
 
     own: set[str] = field(default_factory=set)
+    looking: int = 0
     others: int = 0
     counted_at: float = -math.inf
     next_sweep: float = -math.inf
