@@ -16,7 +16,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Iterable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -24,7 +24,8 @@ import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.exceptions import ObjectAlreadyExists
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.context import SettingsContext
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, Settings
 
 from prefect_videogen.blocks.wakes import server_is_shared
 from prefect_videogen.errors import StudioError
@@ -155,6 +156,7 @@ class PrefectSlots:
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewing: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
+        self._settings: Settings | None = None
 
     async def take(self, limit: Limit) -> PrefectSlot | None:
         """Wait for a slot.
@@ -258,9 +260,7 @@ class PrefectSlots:
         client = await self._connected()
         began = time.monotonic()
         try:
-            # Prefect's client would answer a busy server (SQLite under load) with pauses of up to
-            # half a minute, while everybody waits; the next try here comes much sooner.
-            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            with self._without_retries():
                 response = await client.increment_concurrency_slots_with_lease(
                     names=[pool.limit.name], slots=slots, mode="concurrency", lease_duration=LEASE
                 )
@@ -283,6 +283,20 @@ class PrefectSlots:
         if lease.free == lease.size:  # whoever waited has gone
             await self._release(pool, lease)
         return True
+
+    def _without_retries(self) -> AbstractContextManager[object]:
+        """Have Prefect's client ask once.
+
+        It would answer a busy server (SQLite under load) with pauses of up to half a minute, while
+        everybody waits; the next try here comes much sooner. The changed settings are kept, as
+        making them takes longer than many an acquisition.
+        """
+        context = SettingsContext.get()
+        if context is None:
+            return nullcontext()
+        if self._settings is None:
+            self._settings = context.settings.copy_with_update({PREFECT_CLIENT_MAX_RETRIES: 0})
+        return SettingsContext(profile=context.profile, settings=self._settings)
 
     async def _connected(self) -> PrefectClient:
         async with self._connecting:

@@ -11,9 +11,10 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from prefect.runtime import flow_run
+from prefect.utilities.annotations import quote
 
 from prefect_videogen.blocks import opened
 from prefect_videogen.buying import (
@@ -51,6 +52,8 @@ from prefect_videogen.tasks.films import stitch_asset, tell_finished
 from prefect_videogen.tasks.showing import shown
 
 logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 
 async def make(board: Board, options: RunOptions) -> Film | Plan:
@@ -327,12 +330,12 @@ class _Making:
         bought = True
         try:
             job = await submit(
-                request,
+                _whole(request),
                 self.options.studio,
                 on_unknown=self.options.on_unknown,
                 on_expired=self.options.on_expired,
                 may_buy=allowed,
-                purse=self.spending.purse(request.clip, request.key),
+                purse=_whole(self.spending.purse(request.clip, request.key)),
             )
             bought = job.how == "bought"
         except VideoGenError as error:
@@ -382,3 +385,8 @@ class _Making:
         )
         tell(clip.id, "failed", str(getattr(error, "message", error)), about=missing)
         return missing
+
+
+def _whole(argument: _T) -> _T:
+    """An argument of a task that Prefect need not look through for results of other tasks."""
+    return cast("_T", quote(argument))
