@@ -23,8 +23,8 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
-from prefect.exceptions import ObjectAlreadyExists
 from prefect.context import SettingsContext
+from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, Settings
 
 from prefect_videogen.blocks.wakes import server_is_shared

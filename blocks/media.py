@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from prefect.blocks.core import Block
 from prefect.types import SecretDict
 from pydantic import Field
@@ -9,7 +11,7 @@ from pydantic import Field
 from prefect_videogen.blocks.checks import Checkable
 from prefect_videogen.blocks.logos import DOCUMENTATION, FOLDER_LOGO
 from prefect_videogen.checking import CheckReport, failed, gathered, store_checks
-from prefect_videogen.errors import VideoGenError
+from prefect_videogen.errors import StudioError, VideoGenError
 from prefect_videogen.records import Store, open_store
 
 
@@ -70,8 +72,24 @@ class MediaStore(Checkable, Block):
         """The store as the library knows it.
 
         Raises:
-            StudioError: If the address is of a kind that is not supported.
+            StudioError: If the address is of a kind that is not supported, or an address under
+                which it is served is more than a place.
         """
+        _check_place("public_url", self.public_url)
+        _check_place("view_url", self.view_url)
         return open_store(
             self.url, options=self.options.get_secret_value(), public_url=self.public_url
         )
+
+
+def _check_place(name: str, url: str) -> None:
+    """Refuse an address with a credential: it would stand in links that everybody sees."""
+    try:
+        parts = urlsplit(url)
+        fine = not (parts.query or parts.fragment or parts.username or parts.password)
+    except ValueError:
+        fine = False
+    if not fine:
+        message = f"the media store's {name} has a user, a query or a fragment, or is no address"
+        step = "Give the address of the folder alone; what serves it has to allow the reading."
+        raise StudioError(message, next_step=step)

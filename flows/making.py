@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 from prefect.runtime import flow_run
 from prefect.utilities.annotations import quote
 
+from prefect_videogen.allowances import Allowance, Cap
 from prefect_videogen.blocks import opened
 from prefect_videogen.buying import (
     MOST_JOBS,
@@ -44,7 +45,7 @@ from prefect_videogen.keys import without_queries
 from prefect_videogen.plan import LAST_FRAME, Handing, Plan, PlannedClip
 from prefect_videogen.progress import named, tell
 from prefect_videogen.sleeping import Sleep
-from prefect_videogen.spending import Allowance, Cap, RunMoney, Spending, budgets_of
+from prefect_videogen.spending import RunMoney, Spending, budgets_of
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.survey import Board, Survey, survey
 from prefect_videogen.tasks import download, report, submit, wait

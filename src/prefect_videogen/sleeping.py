@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from prefect_videogen.errors import RecordError, StudioError
 from prefect_videogen.plan import Money
@@ -78,7 +78,7 @@ class Sleep(Record):
     estimate: tuple[Money, ...] = ()
     unpriced: int = 0
     jobs: tuple[AttemptName, ...] = ()
-    keys: dict[str, str] = {}
+    keys: dict[str, str] = Field(default_factory=dict)
     review: Question | None = None
 
 

@@ -11,7 +11,6 @@ import logging
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -67,48 +66,6 @@ def budgets_of(
         month = f"studio-{slugify(studio.name)}-{scheduled.astimezone(UTC):%Y-%m}"
         budgets.append(Budget(name=month, limit=studio.limit_per_month))
     return fold(budgets)
-
-
-# -- a cap in clips -------------------------------------------------------------------------------
-
-
-class Cap:
-    """How many more purchases a run may make than planned; for a run without a cap, any number.
-
-    Args:
-        most: Most purchases; 0 is no limit.
-        planned: How many of them are planned.
-    """
-
-    def __init__(self, most: int, planned: int) -> None:
-        self.room = most - planned if most else math.inf
-
-
-@dataclass
-class Allowance:
-    """What one shot may buy: what was planned for it, then what the cap leaves.
-
-    Attributes:
-        cap: The run's cap.
-        own: Purchases of its own.
-    """
-
-    cap: Cap
-    own: int
-
-    def take(self) -> bool:
-        """Take one purchase; False means that there is none left."""
-        if self.own > 0:
-            self.own -= 1
-        elif self.cap.room > 0:
-            self.cap.room -= 1
-        else:
-            return False
-        return True
-
-    def give_back(self) -> None:
-        """Give one back that was not made, or not billed; it stays with the shot."""
-        self.own += 1
 
 
 # -- what a run did with money --------------------------------------------------------------------
@@ -262,7 +219,7 @@ class Spending:
         return dict(self._keys)
 
     async def _give_up(self) -> None:
-        """Give back what was set aside before a sleep, was not spent, and is not wanted any more."""
+        """Give back what was set aside before a sleep and is neither spent nor wanted any more."""
         if not self.slept:
             return
         wanted = {(purchase.name, purchase.job) for purchase in self.forecast.purchases}

@@ -166,6 +166,13 @@ class TestMediaStore:
         assert check.ok == "no"
         assert "404" in check.detail
 
+    async def test_a_server_that_answers_everything_alike_is_told(self, tmp_path):
+        with Answering(200) as other:
+            block = MediaStore(url=tmp_path.as_uri(), public_url=other.url)
+            check = one(await block.acheck(), "picture addresses")
+        assert check.ok == "no"
+        assert "own folder" in check.remedy
+
     async def test_a_public_url_without_a_server_is_told(self, tmp_path):
         block = MediaStore(url=tmp_path.as_uri(), public_url=f"http://127.0.0.1:{free_port()}")
         assert one(await block.acheck(), "picture addresses").ok == "no"

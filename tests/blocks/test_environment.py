@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from pydantic import SecretStr
 
-from prefect_videogen.blocks import CallbackEndpoint, load_studio
+from prefect_videogen.blocks import CallbackEndpoint, MediaStore, load_studio
 from prefect_videogen.blocks.environment import studio_from_environment
 from prefect_videogen.errors import StudioError
 
@@ -144,3 +144,15 @@ class TestCallbackEndpoint:
     def test_an_address_that_vendors_refuse_is_refused(self, url):
         with pytest.raises(StudioError):
             CallbackEndpoint(url=url, secret=SecretStr("s3cret")).job_url("k" * 64, 1)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://who:pass@example.org", "https://example.org/m?sig=abc", "https://[::1"]
+)
+@pytest.mark.parametrize("field", ["public_url", "view_url"])
+def test_place_that_is_served_with_a_credential_is_refused(tmp_path, field, url):
+    media = MediaStore.model_validate({"url": str(tmp_path), field: url})
+    with pytest.raises(StudioError, match=field) as caught:
+        media.open()
+    assert "pass" not in str(caught.value)
+    assert "abc" not in str(caught.value)

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Page
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
-from pydantic import SecretStr
 from tests.browser.forms import Form, Submitted, picture_of
+from tests.browser.house import PATIENCE, House, answers, program, studio_of, until
 from tests.seaweed import free_port
 
 from prefect_videogen.apart import run_apart
-from prefect_videogen.blocks import ApixoCredentials, EvolinkCredentials, MediaStore, Studio
 from prefect_videogen.emulator import Emulator
 
-pytestmark = pytest.mark.timeout(300)
-
-PATIENCE = 120.0
-"""Seconds until a test gives up waiting for something."""
+pytestmark = pytest.mark.timeout(600)
 
 END: dict[str, Any] = {
     "studio": "demo",
@@ -56,89 +45,6 @@ FILM: dict[str, Any] = {
 
 EMPTY: dict[str, Any] = {"options": {}, "extra_input": {}, "variables": {}, "film": FILM}
 """What it sends of a storyboard, if nothing is typed."""
-
-T = TypeVar("T")
-
-
-def until(found: Callable[[], T | None], what: str) -> T:
-    """Wait until something is there."""
-    give_up = time.monotonic() + PATIENCE
-    while (value := found()) is None:
-        assert time.monotonic() < give_up, f"waited too long for {what}"
-        time.sleep(0.2)
-    return value
-
-
-@contextlib.contextmanager
-def program(log: Path, environment: dict[str, str], *arguments: str) -> Iterator[None]:
-    """A Python program in a session of its own, ended with all it started."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, *arguments],
-            env={**os.environ, **environment},
-            cwd=log.parent,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-@dataclass
-class House:
-    """A Prefect server with its UI, the emulator, a studio, and all flows served.
-
-    Attributes:
-        api: Address of the server's API.
-        emulator: Both vendors.
-        media: Folder of the media store.
-    """
-
-    api: str
-    emulator: Emulator
-    media: Path
-
-    @property
-    def ui(self) -> str:
-        return self.api.removesuffix("/api") + "/v2"
-
-    def deployment(self, flow: str) -> dict[str, Any] | None:
-        """A flow's deployment, if it is there."""
-        with contextlib.suppress(httpx.TransportError):
-            answer = httpx.get(f"{self.api}/deployments/name/{flow}/videogen")
-            return answer.json() if answer.status_code == 200 else None
-        return None
-
-    def run(self, run: str) -> dict[str, Any]:
-        return httpx.get(f"{self.api}/flow_runs/{run}").json()
-
-    def count_runs(self) -> int:
-        return httpx.post(f"{self.api}/flow_runs/count", json={}).json()
-
-    def ended(self, run: str) -> dict[str, Any]:
-        """Wait until a run has ended; gives it."""
-
-        def over() -> dict[str, Any] | None:
-            found = self.run(run)
-            final = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-            return found if found["state_type"] in final else None
-
-        return until(over, f"the run {run}")
-
-    def film(self, slug: str) -> Path:
-        """The one film in a film's folder."""
-        (film,) = self.media.glob(f"films/{slug}/*/film.mp4")
-        return film
 
 
 @pytest.fixture(scope="module")
@@ -167,30 +73,12 @@ def house(tmp_path_factory: pytest.TempPathFactory, stills: dict[str, str]) -> I
         program(home / "server.log", environment, *server),
     ):
         made = House(api, emulator, media)
-        until(lambda: _answers(f"{api}/health"), "the Prefect server")
+        until(lambda: answers(f"{api}/health"), "the Prefect server")
         with program(home / "serve.log", environment, *serving), temporary_settings(settings):
-            studio = _studio(emulator, media)
+            studio = studio_of(emulator, media)
             run_apart(lambda: studio.asave("demo"))
             until(lambda: made.deployment("collect-results"), "the deployments")
             yield made
-
-
-def _answers(url: str) -> bool | None:
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(url).status_code == 200 or None
-    return None
-
-
-def _studio(emulator: Emulator, media: Path) -> Studio:
-    key = SecretStr(emulator.api_key)
-    speed = float(emulator.environment()["VIDEOGEN_SPEED"])
-    return Studio(
-        media=MediaStore(url=media.as_uri(), public_url=emulator.media_url),
-        apixo=ApixoCredentials(api_key=key, base_url=emulator.url, speed=speed),
-        evolink=EvolinkCredentials(
-            api_key=key, base_url=emulator.url, files_url=emulator.files_url, speed=speed
-        ),
-    )
 
 
 @pytest.fixture(scope="session")
@@ -389,6 +277,12 @@ def test_storyboard_filled_in_as_a_form_becomes_a_film(house, opened, page, gall
     page.goto(f"{house.ui}/runs/flow-run/{submitted.run}")
     page.get_by_text("Completed").first.wait_for()
     picture_of(page, gallery / "run-storyboard.png")
+    tables = [entry for entry in house.artifacts(submitted.run) if entry["type"] == "markdown"]
+    assert tables
+    for entry in tables:
+        page.goto(f"{house.ui}/artifacts/artifact/{entry['id']}")
+        page.get_by_text("second").first.wait_for()
+        picture_of(page, gallery / f"artifact-{entry['key']}.png")
 
 
 def test_storyboard_given_as_a_file_becomes_a_film(house, opened, tmp_path):

@@ -9,13 +9,12 @@ from decimal import Decimal
 import pytest
 from tests.conftest import SCHEDULED
 
+from prefect_videogen.allowances import Allowance, Cap
 from prefect_videogen.budgets import Budget
 from prefect_videogen.errors import StudioError
 from prefect_videogen.forecasting import forecast, outlook
 from prefect_videogen.plan import Price
 from prefect_videogen.spending import (
-    Allowance,
-    Cap,
     Spending,
     budgets_of,
     money_lines,

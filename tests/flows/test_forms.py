@@ -11,6 +11,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 
 from prefect_videogen.capabilities import MODELS
+from prefect_videogen.errors import StoryboardError
 from prefect_videogen.flows import (
     collect_results,
     generate_batch,
@@ -131,3 +132,9 @@ def test_models_that_cannot_be_read_leave_the_built_in_ones(monkeypatch, tmp_pat
     monkeypatch.setenv("VIDEOGEN_MODELS", str(tmp_path / "missing.yaml"))
     assert choices_of("model", optional=False) == list(MODELS)
     assert choices_of("resolution", optional=True) == ["", "480p", "540p", "720p", "1080p"]
+
+
+@pytest.mark.parametrize("typed", [{"title": "Sea"}, {"shots": [{"prompt": "Waves"}]}])
+async def test_what_is_typed_beside_a_file_is_refused_and_not_passed_over(typed):
+    with pytest.raises(StoryboardError, match="is given twice"):
+        await generate_storyboard.fn("board.yaml", Storyboard.model_validate(typed))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -28,9 +27,7 @@ def environment(emulator: Emulator, media: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def theatre(
-    tmp_path_factory: pytest.TempPathFactory, prefect_server: Path
-) -> Iterator[Theatre]:
+def theatre(tmp_path_factory: pytest.TempPathFactory, prefect_server: Path) -> Iterator[Theatre]:
     """An emulator, a worker, and the studio `env` in all their environments."""
     folder = tmp_path_factory.mktemp("theatre")
     media = folder / "media"
@@ -75,7 +72,5 @@ def rounds(vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> Rounds:
     monkeypatch.setattr("prefect_videogen.flows.options.can_suspend", lambda: True)
     monkeypatch.setattr("prefect_videogen.flows.sleeping.asuspend_flow_run", suspend)
     monkeypatch.setattr("prefect_videogen.flows.reviewing.aread_flow_run_input", read)
-    monkeypatch.setattr(
-        "prefect_videogen.flows.making.flow_run", SimpleNamespace(get_id=lambda: run.id)
-    )
+    monkeypatch.setattr("prefect.runtime.flow_run.get_id", lambda: run.id)
     return run

@@ -78,7 +78,8 @@ class Rounds:
         return await one_round(self.storyboard, self.options)
 
     def _our(self, change: dict[str, Any]) -> dict[str, Any]:
-        return {**change, "prompt": f"{change['prompt']} {self.id}"} if "prompt" in change else change
+        ours = {"prompt": f"{change['prompt']} {self.id}"} if "prompt" in change else {}
+        return {**change, **ours}
 
     @property
     def number(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 
@@ -124,7 +125,10 @@ async def test_answer_beyond_the_budget_is_told_and_asked_again(rounds):
     assert rounds.bought() == []
     assert await rounds.on("approve") is None
     assert rounds.bought() == ["Two"]
-    assert await rounds.on("approve") is not None
+    film = await rounds.on("approve")
+    assert film is not None
+    assert film.money is not None
+    assert film.money.budgets[0].spent == Decimal("3.30")  # the clip that was redone counts
 
 
 async def test_budget_that_is_short_without_any_answer_still_fails(rounds):
@@ -140,9 +144,10 @@ async def test_rejected_film_ends_the_run_and_gives_its_money_back(rounds):
         await rounds.on("reject", note="Too dark")
     assert rounds.bought() == []
     journal = sorted((rounds.vendors.media / f"budgets/film-{rounds.id}").iterdir())
-    print([path.read_text() for path in journal])
     entries = [json.loads(path.read_text()) for path in journal]
     assert [entry["amount"] for entry in entries] == ["2.20", "-1.10"]
+    assert [hold["shot"] or hold["job"] for hold in entries[0]["reserved"]] == ["one", "two"]
+    assert len(entries[1]["released"]) == 1  # of what was not bought
     with pytest.raises(Rejected):  # a retry does not ask once more
         await rounds.on()
 

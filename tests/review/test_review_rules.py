@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from prefect_videogen.errors import StoryboardError
@@ -123,7 +125,7 @@ def test_film_is_approved_by_its_path_or_unseen():
 
 
 def test_sheet_shows_every_shot_and_keeps_strange_text_in_its_cell():
-    price = Money(amount="1.10", currency="USD")
+    price = Money(amount=Decimal("1.10"), currency="USD")
     shots = (
         Shown(shot="a", prompt="A | pipe\nand <b>`", key="k", path="clips/k.mp4", price=price),
         Shown(shot="b", prompt="x" * 500, instead="missing: refused"),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from prefect_videogen.errors import Rejected
+
 pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="lists processes in /proc"),
@@ -51,5 +53,20 @@ async def test_film_with_one_shot_redone_buys_just_that_shot_again(theatre, tmp_
     assert delivered.exists()
     answers = sorted(path.name for path in (theatre.media / f"runs/{run.id}").glob("review-*"))
     assert answers == ["review-1.json", "review-2-refused.json", "review-2.json", "review-3.json"]
+    # What was redone counts too, and what was not wanted after all does not.
     money = json.loads((theatre.media / f"runs/{run.id}/money-2.json").read_text())
     assert money["estimate"] == [{"amount": "4.40", "currency": "USD"}]
+
+
+async def test_rejected_run_ends_as_rejected_and_keeps_what_was_bought(theatre):
+    before = len(theatre.bought())
+    run = await theatre.start("Never", [{"id": "no", "prompt": "Nothing good"}], review="shots")
+    assert "1 clip waits for approval" in await theatre.asks(run, 1)
+    assert await theatre.answer(run, decision="reject", note="Too dull.") == "ACCEPT"
+    state = await theatre.state(run)
+    assert (state.name, state.type.value) == ("Rejected", "FAILED")
+    assert "Too dull." in (state.message or "")
+    with pytest.raises(Rejected, match=r"Too dull\."):
+        await state.aresult()
+    assert theatre.bought(before) == ["Nothing good"]
+    assert not list(theatre.media.glob("films/never/*"))

@@ -59,8 +59,8 @@ async def strips_of(store: Store, shots: Sequence[Shown]) -> dict[str, str]:
 def _strip(clip: Path, last: bytes | None) -> str:
     pictures = [_small(Image.fromarray(first_frame(clip).rgb))]
     if last:
-        with Image.open(io.BytesIO(last)) as picture:
-            pictures.append(_small(picture.convert("RGB")))
+        with Image.open(io.BytesIO(last)) as opened:
+            pictures.append(_small(opened.convert("RGB")))
     width = sum(picture.width for picture in pictures) + GAP * (len(pictures) - 1)
     strip = Image.new("RGB", (width, HEIGHT), "white")
     left = 0

@@ -25,8 +25,8 @@ from prefect_videogen.vendors.reading import quotable
 LARGEST_ANSWER = 1024 * 1024
 """Most bytes read of an answer; the longest documented one is a page of the task list."""
 
-MOST_ASKING = 32
-"""Queries under way at once at one vendor."""
+MOST_ASKING = 16
+"""Queries under way at once at one vendor, and connections that are kept for them."""
 
 Purpose = Literal["submit", "status", "balance", "list", "upload"]
 
