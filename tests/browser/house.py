@@ -1,4 +1,4 @@
-"""A house to make films in: Prefect's server with its UI, the emulator, and programs beside them."""
+"""A house to make films in: Prefect's server with its UI, the emulator, and programs."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from tests.browser.forms import Form
-from tests.browser.test_run_forms import program, until
+from tests.browser.house import program, until
 from tests.review.conftest import environment
 from tests.review.theatre import POOL, Theatre, processes_of
 from tests.seaweed import free_port

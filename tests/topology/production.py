@@ -78,6 +78,8 @@ class Installation:
         values: What stands for the page's example values.
         port: The Prefect server's.
         receiver_port: The receiver's.
+        stack: What ends with it.
+        client: For questions to the Prefect API.
     """
 
     root: Path
@@ -87,6 +89,7 @@ class Installation:
     port: int
     receiver_port: int
     stack: ExitStack
+    client: httpx.Client
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -173,20 +176,18 @@ class Installation:
 
     def films(self) -> dict[str, bytes]:
         """Every film in the bucket, by the name of its folder."""
-        found = self.files.glob(f"{BUCKET}/media/films/*/*/film.mp4")
-        return {path.split("/")[3]: self.files.cat_file(path) for path in found}
+        files = self.files
+        found = files.glob(f"{BUCKET}/media/films/*/*/film.mp4")
+        return {path.split("/")[3]: files.cat_file(path) for path in found}
 
     def ask(self, path: str, body: Any = None, *, auth: str = AUTH) -> httpx.Response:
         """Ask the Prefect API; a body makes it a POST."""
         name, _, password = auth.partition(":")
-        method = "GET" if body is None else "POST"
-        return httpx.request(
-            method,
+        return self.client.request(
+            "GET" if body is None else "POST",
             f"{self.url}/api{path}",
             json=body,
             auth=(name, password) if auth else None,
-            timeout=30,
-            trust_env=False,
         )
 
     def runs_of(self, deployment: str) -> list[dict[str, Any]]:
@@ -241,7 +242,8 @@ def installed(root: Path) -> Iterator[Installation]:
             "VIDEOGEN_CALLBACK_URL": f"http://127.0.0.1:{receiver_port}/videogen",
             "VIDEOGEN_CALLBACK_SECRET": CALLBACK_SECRET,
         }
-        made = Installation(root, s3, emulator, values, port, receiver_port, stack)
+        client = stack.enter_context(httpx.Client(timeout=30, trust_env=False))
+        made = Installation(root, s3, emulator, values, port, receiver_port, stack, client)
         made.start("server", made.command("server"), "server.env")
         until(lambda: _answers(f"{server}/health", made.processes["server"], made.log("server")))
         made.write("results.py")
