@@ -14,7 +14,7 @@ export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench faults fix
+.PHONY: help demo test check bench faults fix docs pictures
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -56,3 +56,9 @@ $(READY): pyproject.toml constraints.txt
 
 faults: $(READY) ## the emulator's whole failure menu: entry, outcome, clips charged, time
 	@$(BIN)/python tests/faults/table.py
+
+docs: $(READY) ## docs/reference and the tables that are written from the code
+	@$(BIN)/python -m tests.docs.generate
+
+pictures: $(READY) ## docs/pictures, taken of a film that is made for it; needs Chromium
+	@VIDEOGEN_PICTURES=docs/pictures $(BIN)/pytest -q tests/browser/test_pictures.py

@@ -30,7 +30,7 @@ from prefect_videogen.footage import file_digest
 from prefect_videogen.handing import Handed, handed_by_clip
 from prefect_videogen.keys import digest
 from prefect_videogen.media import Probe
-from prefect_videogen.media.arrival import Arrival, look_over
+from prefect_videogen.media.arrival import Arrival
 from prefect_videogen.media.tails import TailFacts
 from prefect_videogen.plan import LAST_FRAME, Handing
 from prefect_videogen.progress import tell
@@ -170,8 +170,7 @@ async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready) -> Stored
         place = Path(folder) / "clip.mp4"
         sha256 = await _download(studio, job, ready, place)
         try:
-            async with studio.decoding:
-                arrived = await asyncio.to_thread(look_over, place)
+            arrived = await studio.look_over(place)
         except MediaError as error:
             message = f"what came is not a usable video: {error.message}"
             step = "Run it again: the result is fetched anew."

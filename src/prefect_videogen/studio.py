@@ -28,6 +28,8 @@ from prefect_videogen.budgets import Journal
 from prefect_videogen.capabilities import MODELS, Model, parse_models
 from prefect_videogen.downloading import open_client as open_download_client
 from prefect_videogen.errors import StudioError
+from prefect_videogen.media.arrival import Arrival, look_over
+from prefect_videogen.media.inspectors import Inspectors
 from prefect_videogen.plan import PlannedClip, Price, StudioFacts
 from prefect_videogen.records import ClipRecords, Store
 from prefect_videogen.vendors import Account, Balance, Timeouts, VendorClient, open_client
@@ -54,6 +56,10 @@ MOST_FETCHING = 32
 """Clips on their way into the media store at once; what waits is safe at its vendor for hours."""
 
 
+MOST_DECODED_HERE = 8
+"""Clips waiting to be decoded from which on processes are started for it."""
+
+
 @dataclass
 class _Shared:
     slots: LocalSlots = field(default_factory=LocalSlots)
@@ -61,6 +67,7 @@ class _Shared:
     decoding: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1)
     )
+    arrived: int = 0
     paces: dict[tuple[str, str], Pace] = field(default_factory=dict)
     gates: dict[tuple[str, str], asyncio.Semaphore] = field(default_factory=dict)
 
@@ -129,6 +136,7 @@ class OpenStudio:
         """Prepare what is opened on first use."""
         self.records = ClipRecords(self.store, self.time.now)
         self._clients: dict[str, VendorClient] = {}
+        self._inspectors = Inspectors()
         self._downloads: httpx.AsyncClient | None = None
         self._journals: dict[str, Journal] = {}
         self._held: dict[str, _Held] = {}
@@ -153,6 +161,8 @@ class OpenStudio:
         await self._exit.aclose()
         self._clients.clear()
         self._downloads = None
+        done, self._inspectors = self._inspectors, Inspectors()
+        await asyncio.to_thread(done.end)
 
     def facts(self) -> StudioFacts:
         """What planning must know; without keys."""
@@ -276,10 +286,24 @@ class OpenStudio:
         """Held while a clip is downloaded and stored, so that a thousand don't come at once."""
         return self._share().fetching
 
-    @property
-    def decoding(self) -> asyncio.Semaphore:
-        """Held while a clip is decoded, so that decoding leaves threads to everything else."""
-        return self._share().decoding
+    async def look_over(self, path: Path) -> Arrival:
+        """Look a clip over that has arrived: here, or apart from here if many have.
+
+        Args:
+            path: A video file.
+
+        Raises:
+            MediaError: If it is none, or damaged.
+        """
+        shared = self._share()
+        shared.arrived += 1
+        try:
+            async with shared.decoding:
+                apart = shared.arrived > MOST_DECODED_HERE
+                how = self._inspectors.look_over if apart else look_over
+                return await asyncio.to_thread(how, path)
+        finally:
+            shared.arrived -= 1
 
     def _limit_name(self, model: Model) -> tuple[str, str]:
         return self.account(model.vendor).fingerprint, model.id

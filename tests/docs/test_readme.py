@@ -1,4 +1,4 @@
-"""Everything the README says is run: its flows, its commands, its storyboard and its table."""
+"""Everything the README says is run: its flows, its commands and its storyboard."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
+from tests.seaweed import free_port
 
-from prefect_videogen.capabilities import BUILT_IN
-from prefect_videogen.capabilities.describe import table_of_models
 from prefect_videogen.emulator import Emulator
 from prefect_videogen.samples import SAMPLES
 from prefect_videogen.survey import load_board
@@ -65,12 +66,6 @@ def run(command: list[str], project) -> str:
     return done.stdout
 
 
-def test_the_table_of_models_is_the_generated_one():
-    found = re.search(r"<!-- models: .*? -->\n(.*?)\n<!-- end of models -->", README, re.DOTALL)
-    assert found
-    assert found.group(1) == table_of_models(BUILT_IN)
-
-
 async def test_its_storyboard_has_no_mistake(tmp_path):
     (text,) = blocks("yaml")
     file = tmp_path / "storyboard.yaml"
@@ -94,6 +89,7 @@ def test_every_command_it_shows_is_one_that_these_tests_run():
         "prefect-videogen new storyboard.yaml",
         "prefect-videogen plan storyboard.yaml",
         "prefect-videogen render storyboard.yaml -o film.mp4",
+        "prefect server start",
         "prefect-videogen setup",
         "python -m prefect_videogen.deployments.serve",
     }
@@ -129,26 +125,44 @@ def test_its_commands_and_flows_make_films(project):
     assert "saved the studio default" in registered
 
 
-def test_serving_starts(project):
+def test_server_starts_and_flows_are_served_from_it(project):
     folder, environment, _ = project
+    port = free_port()
+    api = f"http://127.0.0.1:{port}/api"
+    told = {**environment, "PREFECT_API_URL": api}
+    server = ["prefect", "server", "start", "--port", str(port)]
+    serving = [sys.executable, "-m", "prefect_videogen.deployments.serve"]
+    with saying("/docs", server, folder, told), saying("collect-results", serving, folder, told):
+        found = httpx.get(
+            f"{told['PREFECT_API_URL']}/deployments/name/generate-storyboard/videogen"
+        )
+        assert found.status_code == 200
+
+
+@contextmanager
+def saying(text: str, command: list[str], folder: Path, environment: dict[str, str]):
+    """Run a command that goes on, from when it has printed a text."""
     with subprocess.Popen(
-        [sys.executable, "-m", "prefect_videogen.deployments.serve"],
+        command,
         cwd=folder,
-        env=environment,
+        env={**environment, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     ) as process:
-        # Its temporary Prefect server is in its group, and must not outlive the test either.
+        # What it starts is in its group, and must not outlive the test either.
         deadline = threading.Timer(200, os.killpg, (process.pid, signal.SIGKILL))
         deadline.start()
-        assert process.stdout
-        seen = ""
-        for line in process.stdout:
-            seen += line
-            if "generate-storyboard/videogen" in line:
-                break
-        deadline.cancel()
-        os.killpg(process.pid, signal.SIGKILL)
-    assert "generate-storyboard/videogen" in seen
+        try:
+            assert process.stdout
+            seen = ""
+            for line in process.stdout:
+                seen += line
+                if text in line:
+                    break
+            assert text in seen, seen
+            yield
+        finally:
+            deadline.cancel()
+            os.killpg(process.pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from prefect_videogen.errors import MediaError
 from prefect_videogen.media import VideoWriter
-from prefect_videogen.media.tails import FrameFacts, TailFacts, frames_of, tail_in, tail_of
+from prefect_videogen.media.tails import FrameFacts, TailFacts, facts_of, tail_in, tail_of
 
 WIDTH, HEIGHT = 192, 108
 BLACK = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
@@ -193,7 +193,7 @@ def test_dark_grey_in_full_range_is_not_black(tmp_path):
     path = write_as(tmp_path / "a.mkv", "mjpeg", "yuvj444p", moving(24) + [grey] * 2)
 
     assert tail_of(path) == TailFacts(0, 0, 25)
-    assert [round(frame.mean) for frame in frames_of(path)][-2:] == [20, 20]
+    assert [round(frame.mean) for frame in facts_of(path)][-2:] == [20, 20]
 
 
 def test_one_louder_frame_amid_motion_does_not_begin_a_freeze():

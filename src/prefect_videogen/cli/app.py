@@ -239,6 +239,7 @@ def emulator(
     """Run a local APIXO and EvoLink until Ctrl-C; prints its URLs and key."""
     from prefect_videogen.cli.emulating import run_emulator
     from prefect_videogen.emulator import Emulator
+    from prefect_videogen.studio import known_models
 
     media.mkdir(parents=True, exist_ok=True)
     run_emulator(
@@ -250,6 +251,7 @@ def emulator(
             media_dir=media,
             api_key=api_key,
             seed=seed,
+            models=known_models(),
         ),
         media,
     )

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prefect_videogen.errors import MediaError
-from prefect_videogen.media.containers import decoded_frames
-from prefect_videogen.media.frames import shown_frame
+from prefect_videogen.media.canvas import shown_rgb
+from prefect_videogen.media.containers import open_media, picture_stream
+from prefect_videogen.media.frames import Frame
 from prefect_videogen.media.probe import Probe, probe
 from prefect_videogen.media.tails import Measure, TailFacts, tail_in
 
@@ -44,9 +45,15 @@ def look_over(path: Path) -> Arrival:
         MediaError: Not a video, cut short, damaged, or it has no frame.
     """
     found = probe(path)
-    measure, facts, last = Measure(), [], None
-    for last in decoded_frames(path, threads=1):
-        facts.append(measure.of(last))
+    measure, last = Measure(), None
+    with open_media(path) as container:
+        stream = picture_stream(container, path)
+        stream.codec_context.thread_count = 1  # costs least where many clips arrive at once
+        for last in container.decode(stream):
+            measure.add(last)
+        aspect = stream.sample_aspect_ratio
     if last is None:
         raise MediaError(f"{path} has no frame.", next_step="The file is damaged; fetch it again.")
-    return Arrival(found, shown_frame(path, last, len(facts) - 1).png(), tail_in(facts))
+    facts = measure.facts()
+    frame = Frame(shown_rgb(last, aspect), len(facts) - 1)
+    return Arrival(found, frame.png(), tail_in(facts))

@@ -186,12 +186,11 @@ def _contents(container: InputContainer) -> str:
     return " and ".join(kinds) or "no streams at all"
 
 
-def decoded_frames(path: Path, threads: int = DECODER_THREADS) -> Generator[VideoFrame]:
+def decoded_frames(path: Path) -> Generator[VideoFrame]:
     """Decode the picture from first to last frame, in the order shown, one at a time.
 
     Args:
         path: A video file.
-        threads: How many the decoder uses; one costs least where many clips are decoded at once.
 
     Yields:
         Every frame. The decoder is flushed, so the last ones are not lost to reordering.
@@ -201,5 +200,4 @@ def decoded_frames(path: Path, threads: int = DECODER_THREADS) -> Generator[Vide
     """
     with open_media(path) as container:
         stream = picture_stream(container, path)
-        stream.codec_context.thread_count = threads
         yield from container.decode(stream)

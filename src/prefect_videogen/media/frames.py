@@ -63,7 +63,7 @@ def first_frame(path: Path) -> Frame:
     Raises:
         MediaError: Not a video, or it has no frame.
     """
-    return shown_frame(path, next(decoded_frames(path), None), 0)
+    return _shown(path, next(decoded_frames(path), None), 0)
 
 
 def last_frame(path: Path) -> Frame:
@@ -83,7 +83,7 @@ def last_frame(path: Path) -> Frame:
     """
     tail = deque(enumerate(decoded_frames(path)), maxlen=1)
     index, frame = tail.pop() if tail else (0, None)
-    return shown_frame(path, frame, index)
+    return _shown(path, frame, index)
 
 
 def frame_rgb(path: Path, index: int) -> colour.RGB:
@@ -100,7 +100,7 @@ def frame_rgb(path: Path, index: int) -> colour.RGB:
         MediaError: Not a video, or it has no such frame.
     """
     frame = next(islice(decoded_frames(path), index, None), None) if index >= 0 else None
-    return shown_frame(path, frame, index).rgb
+    return _shown(path, frame, index).rgb
 
 
 def first_frame_png(path: Path) -> bytes:
@@ -149,25 +149,6 @@ def frame_png(path: Path, index: int) -> bytes:
     return Frame(frame_rgb(path, index), index).png()
 
 
-def shown_frame(path: Path, frame: VideoFrame | None, index: int) -> Frame:
-    """Turn a decoded frame into the picture that is shown.
-
-    Args:
-        path: The video file it was decoded from.
-        frame: The frame; None if the clip has none of that index.
-        index: Its place in the clip, from 0.
-
-    Raises:
-        MediaError: There is no such frame.
-    """
-    if frame is None:
-        raise MediaError(
-            f"{path} has no frame {index}.",
-            next_step="Ask for one within the clip; if there is none at all, fetch it again.",
-        )
-    return Frame(shown_rgb(frame, _pixel_aspect(path)), index)
-
-
 def psnr(a: npt.ArrayLike | bytes, b: npt.ArrayLike | bytes) -> float:
     """Measure how alike two pictures are.
 
@@ -206,6 +187,15 @@ def _levels(picture: npt.ArrayLike | bytes) -> npt.NDArray[np.float64]:
 
 def _size(levels: npt.NDArray[np.float64]) -> str:
     return "x".join(str(side) for side in levels.shape[1::-1])
+
+
+def _shown(path: Path, frame: VideoFrame | None, index: int) -> Frame:
+    if frame is None:
+        raise MediaError(
+            f"{path} has no frame {index}.",
+            next_step="Ask for one within the clip; if there is none at all, fetch it again.",
+        )
+    return Frame(shown_rgb(frame, _pixel_aspect(path)), index)
 
 
 def _pixel_aspect(path: Path) -> Fraction | None:

@@ -1,0 +1,154 @@
+"""Looking clips over in processes of their own, where many arrive at once.
+
+Decoding in threads of a busy process waits for its interpreter at every frame, and keeps everything
+else waiting in turn. A child process has an interpreter to itself. It also has no keys: what a
+vendor sent is decoded where nothing can be taken, and a clip that crashes the decoder costs a clip.
+
+`python -m prefect_videogen.media.inspectors` is such a child: a line of JSON with a path in, a
+line with what was found out, until there are no more lines.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import IO, Any, cast
+
+from prefect_videogen.errors import MediaError
+from prefect_videogen.media.arrival import Arrival, look_over
+from prefect_videogen.media.probe import Probe
+from prefect_videogen.media.tails import TailFacts
+
+_NEEDED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "TMPDIR")
+"""What a child gets of the environment."""
+
+
+class Inspectors:
+    """Child processes that look clips over; started when first needed, used again, then ended."""
+
+    def __init__(self) -> None:
+        self._idle: list[_Inspector] = []
+        self._ended = False
+        self._lock = Lock()
+
+    def look_over(self, path: Path) -> Arrival:
+        """Look a clip over in a child process; to be called in a thread, by several at once.
+
+        Args:
+            path: A video file.
+
+        Raises:
+            MediaError: As `arrival.look_over`, or if the clip ended the process that decodes it.
+            OSError: If no process can be started.
+        """
+        with self._lock:
+            inspector = self._idle.pop() if self._idle else None
+        inspector = inspector or _Inspector()
+        try:
+            arrival = inspector.ask(path)
+        except MediaError as error:
+            if isinstance(error.__cause__, _DiedError):
+                inspector.end()
+            else:
+                self._put(inspector)
+            raise
+        except BaseException:
+            inspector.end()
+            raise
+        self._put(inspector)
+        return arrival
+
+    def end(self) -> None:
+        """End all processes: those that are idle now, the others when they have answered."""
+        with self._lock:
+            self._ended = True
+            idle, self._idle = self._idle, []
+        for inspector in idle:
+            inspector.end()
+
+    def _put(self, inspector: _Inspector) -> None:
+        with self._lock:
+            if not self._ended:
+                self._idle.append(inspector)
+                return
+        inspector.end()
+
+
+class _DiedError(Exception):
+    """A child ended without an answer."""
+
+
+class _Inspector:
+    """One child process."""
+
+    def __init__(self) -> None:
+        # Without -P a file of the working folder could take the place of a library.
+        command = [sys.executable, "-P", "-m", "prefect_videogen.media.inspectors"]
+        self._process = subprocess.Popen(  # noqa: S603 - nothing of it comes from outside
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in _NEEDED if name in os.environ},
+        )
+
+    def ask(self, path: Path) -> Arrival:
+        question = cast("IO[bytes]", self._process.stdin)
+        answers = cast("IO[bytes]", self._process.stdout)
+        line = b""
+        with suppress(BrokenPipeError):
+            question.write(json.dumps(str(path)).encode() + b"\n")
+            question.flush()
+            line = answers.readline()
+        if not line.endswith(b"\n"):
+            code = self._process.wait()
+            message = f"{path} ended the process that decodes it (exit code {code})."
+            raise MediaError(
+                message, next_step="The file is damaged, or memory ran out; fetch it again."
+            ) from _DiedError()
+        return _arrival_of(json.loads(line))
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def _arrival_of(answer: dict[str, Any]) -> Arrival:
+    if "error" in answer:
+        raise MediaError(answer["error"], next_step=answer["next_step"])
+    return Arrival(
+        Probe.model_validate(answer["probe"]),
+        base64.b64decode(answer["last_frame"]),
+        TailFacts(**answer["tail"]),
+    )
+
+
+def _answer_to(path: Path) -> dict[str, Any]:
+    try:
+        arrival = look_over(path)
+    except MediaError as error:
+        return {"error": error.message, "next_step": error.next_step}
+    return {
+        "probe": arrival.probe.model_dump(mode="json"),
+        "last_frame": base64.b64encode(arrival.last_frame).decode(),
+        "tail": vars(arrival.tail),
+    }
+
+
+def main() -> None:
+    """Be a child process."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    for line in sys.stdin.buffer:
+        answers.write(json.dumps(_answer_to(Path(json.loads(line)))).encode() + b"\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
