@@ -314,7 +314,8 @@ class _Making:
             try:
                 await self.rest.until_over(request.clip.id, job)
                 job_done = await wait(job, options.studio)
-                return await download(job_done, options.studio, handing=handing)
+                async with self.studio.fetching:
+                    return await download(job_done, options.studio, handing=handing)
             except VendorError as error:
                 if job.how == "bought" and error.billed == "no":
                     allowance.give_back()

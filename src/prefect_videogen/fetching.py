@@ -120,8 +120,7 @@ async def fetch_clip(studio: OpenStudio, job: Job, handing: Handing = LAST_FRAME
     stored = attempt.stored
     if stored is None and attempt.ready is not None:
         tell(job.shot, "downloading", about=job)
-        async with studio.fetching:
-            stored = await _fetch_and_store(studio, job, attempt.ready)
+        stored = await _fetch_and_store(studio, job, attempt.ready)
     if stored is None:
         message = "the job's records are contradictory"
         raise RecordError(message, shot=job.shot, job_id=job.job_id, billed="yes")

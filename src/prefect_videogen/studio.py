@@ -35,6 +35,7 @@ from prefect_videogen.records import ClipRecords, Store
 from prefect_videogen.vendors import Account, Balance, Timeouts, VendorClient, open_client
 from prefect_videogen.waiting import (
     CallbackAddresses,
+    Gate,
     LocalSlots,
     Pace,
     Slot,
@@ -45,6 +46,7 @@ from prefect_videogen.waiting import (
     fair_interval,
     limit_of,
     rest_after,
+    room_for_fetching,
     spacing,
 )
 
@@ -52,18 +54,13 @@ MOST_SENDING = 50
 """Submissions under way at one model; fewer than a client has connections."""
 
 
-MOST_FETCHING = 32
-"""Clips on their way into the media store at once; what waits is safe at its vendor for hours."""
-
-
-MOST_DECODED_HERE = 8
+MOST_DECODED_HERE = 4
 """Clips waiting to be decoded from which on processes are started for it."""
 
 
 @dataclass
 class _Shared:
     slots: LocalSlots = field(default_factory=LocalSlots)
-    fetching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_FETCHING))
     decoding: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(os.cpu_count() or 1)
     )
@@ -136,6 +133,8 @@ class OpenStudio:
         """Prepare what is opened on first use."""
         self.records = ClipRecords(self.store, self.time.now)
         self._clients: dict[str, VendorClient] = {}
+        self.fetching = Gate(lambda: room_for_fetching(self._looking()))
+        """Held by a flow while it downloads a clip."""
         self._inspectors = Inspectors()
         self._downloads: httpx.AsyncClient | None = None
         self._journals: dict[str, Journal] = {}
@@ -270,6 +269,9 @@ class OpenStudio:
         """What is known of the model's open jobs."""
         return self._tallies.setdefault(self._limit_name(model), Tally())
 
+    def _looking(self) -> int:
+        return sum(tally.looking for tally in self._tallies.values())
+
     def pace(self, model: Model) -> Pace:
         """The pace of requests on the model's key."""
         speed = self.account(model.vendor).speed
@@ -280,11 +282,6 @@ class OpenStudio:
         """Held from before a claim until its answer, so that no claim waits for a connection."""
         gates = self._share().gates
         return gates.setdefault(self._limit_name(model), asyncio.Semaphore(MOST_SENDING))
-
-    @property
-    def fetching(self) -> asyncio.Semaphore:
-        """Held while a clip is downloaded and stored, so that a thousand don't come at once."""
-        return self._share().fetching
 
     async def look_over(self, path: Path) -> Arrival:
         """Look a clip over that has arrived: here, or apart from here if many have.

@@ -12,10 +12,16 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+import httpx
+
+PATIENCE = 180.0
+"""Seconds until a reader gives up waiting for a program to start."""
 
 DOCS = Path(__file__).parents[2] / "docs"
 _SHELL = ("/bin/bash", "-eu", "-c")
@@ -124,3 +130,19 @@ class Reader:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             **self.told,
         }
+
+
+def until(found: Callable[[], bool], what: str) -> None:
+    """Wait until something is there."""
+    give_up = time.monotonic() + PATIENCE
+    while not found():
+        assert time.monotonic() < give_up, f"waited too long for {what}"
+        time.sleep(0.2)
+
+
+def answers(url: str) -> bool:
+    """Whether an address answers well."""
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False

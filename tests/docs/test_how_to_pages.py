@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from PIL import Image
-from tests.docs.reader import Block, Reader, blocks_of
+from tests.docs.reader import Block, Reader, answers, blocks_of, until
+from tests.seaweed import free_port
 
 from prefect_videogen.cli.opening_films import LIVES_FOR
 from prefect_videogen.emulator import Emulator
-from prefect_videogen.studio import known_models
 
 KITE = """\
 title: Kite
@@ -21,7 +22,6 @@ shots:
   - {prompt: A kite rises, first_frame: sky.jpg}
   - {prompt: A second one joins it, model: wan-2-5}
 """
-BOAT = "{title: Boat, model: paper-boat-1, shots: [{prompt: It sails, options: {wind: 0.9}}]}"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,6 @@ def emulator(tmp_path_factory) -> Iterator[Emulator]:
 def reader(emulator, tmp_path, stills) -> Reader:
     """A reader with a storyboard, a picture, and keys."""
     (tmp_path / "kite.yaml").write_text(KITE)
-    (tmp_path / "boat.yaml").write_text(BOAT)
     with Image.open(stills["sky"]) as picture:
         picture.convert("RGB").save(tmp_path / "sky.jpg")
     own = {"VIDEOGEN_MEDIA_URL": (tmp_path / "media").as_uri()}
@@ -50,6 +49,8 @@ def test_storage_is_set_up_used_and_opened_in_s3(reader, emulator, s3_server):
     place = s3_server.folder()
     instead = {
         "s3://videogen/": f"{place}/",
+        "ACCESS_KEY=SECRET": f"ACCESS_KEY={s3_server.options['secret']}",
+        "ID=KEY": f"ID={s3_server.options['key']}",
         '"KEY"': json.dumps(s3_server.options["key"]),
         '"SECRET"': json.dumps(s3_server.options["secret"]),
         "https://s3.example.com": s3_server.endpoint,
@@ -87,21 +88,25 @@ def test_budgets_are_planned_kept_and_saved(reader, emulator):
     assert "saved the studio default" in said["studio"]
 
 
-def test_a_model_of_ones_own_is_known_planned_and_limited(reader, monkeypatch):
-    said = read_on(reader, blocks_of("models.md"))
-
-    assert json.loads(said["show"])["models"]
-    assert "paper-boat-1" in said["use"]
+def test_a_model_of_ones_own_is_known_played_made_and_limited(tmp_path):
+    port = free_port()
+    at = f"http://127.0.0.1:{port}"
+    instead = {"videogen emulator": f"videogen emulator --port {port} --api-key k --speed 600"}
+    told = {
+        "VIDEOGEN_APIXO_API_KEY": "k",
+        "VIDEOGEN_APIXO_BASE_URL": at,
+        "VIDEOGEN_SPEED": "600",
+        "VIDEOGEN_MEDIA_URL": (tmp_path / "media").as_uri(),
+    }
+    reader = Reader(tmp_path, instead=instead, told=told)
+    blocks = blocks_of("models.md")
+    emulator = blocks.pop("emulator")
+    assert json.loads(reader.reads(blocks.pop("show")))["models"]
+    reader.reads(blocks.pop("models.yaml"))
+    with reader.leaves_running(emulator):
+        until(lambda: answers(f"{at}/_emulator/report"), "the emulator")
+        said = read_on(reader, blocks)
+        assert httpx.get(f"{at}/_emulator/report").json()["charges"] == 1
     assert "1 of 1 clips to buy" in said["use"]
+    assert "1 bought" in said["use"]
     assert "paper-boat-1 to 5 jobs at once" in said["use"]
-    monkeypatch.setenv("VIDEOGEN_MODELS", str(reader.folder / "models.yaml"))
-    with Emulator(speed=600, models=known_models(), pixel_scale=0.125, fps=8) as emulator:
-        told = {**reader.told, **emulator.environment()}
-        buyer = Reader(reader.folder, told=told)
-        buyer.reads(
-            Block(
-                "render", runs_on=False, language="bash", text="prefect-videogen render boat.yaml"
-            )
-        )
-        (charge,) = emulator.charges
-        assert charge.model == "paper-boat-1"

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import httpx
 import pytest
-from tests.docs.reader import DOCS, Reader, blocks_of
+from tests.docs.reader import DOCS, Reader, answers, blocks_of, until
 from tests.seaweed import free_port
 
 BLOCKS = blocks_of("tutorial.md")
-PATIENCE = 180.0
 CAPS = '"fastapi<0.151" "sqlalchemy<2.1"'
 
 pytestmark = pytest.mark.timeout(900)
-
-
-def until(found: Callable[[], bool], what: str) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while not found():
-        assert time.monotonic() < give_up, f"waited too long for {what}"
-        time.sleep(0.2)
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def charged(emulator: int) -> int:

@@ -215,7 +215,8 @@ def test_picture_that_can_not_be_published_is_a_fault(faults_of, frame):
     assert faults == [
         (
             f"shot a: first_frame = {shown}: can't be handed to apixo: nowhere to publish a "
-            "picture; give the media store a public URL, or write `vendor:https://...`"
+            "picture; keep media in S3, set VIDEOGEN_MEDIA_PUBLIC_URL (the media store's public "
+            "URL), or write `vendor:https://...`"
         )
     ]
 

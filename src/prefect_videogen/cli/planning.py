@@ -85,7 +85,8 @@ def show_plan(console: Console, plan: Plan) -> None:
     """Show a plan as a table, with its notes and its sum."""
     table = Table(title=plan.title or plan.slug, title_justify="left", box=None, pad_edge=False)
     for title in ("shot", "model", "mode", "length", "starts", "state", "price", "key"):
-        table.add_column(title, overflow="fold")
+        # A key is copied, so it stays whole in a narrow terminal.
+        table.add_column(title, overflow="fold", no_wrap=title == "key")
     for clip in plan.clips:
         after = ", ".join(clip.depends_on)
         table.add_row(

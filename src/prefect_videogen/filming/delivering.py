@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import fsspec
+from botocore.exceptions import BotoCoreError
 
 from prefect_videogen.errors import FilmIncomplete, RecordError
 from prefect_videogen.filming.model import Film, Missing
@@ -31,8 +32,9 @@ async def deliver(studio: OpenStudio, film: Film, target: str) -> Film:
         source = await studio.store.fetch(path)
         try:
             await asyncio.to_thread(_copy, source, copy)
-        except OSError as error:
-            message = f"the film could not be delivered to {copy}: {error.strerror or error}"
+        except (OSError, BotoCoreError) as error:
+            reason = getattr(error, "strerror", None) or error
+            message = f"the film could not be delivered to {copy}: {reason}"
             step = f"It lies in {film.media}/{path}."
             raise RecordError(message, billed="yes", next_step=step) from error
     return film.model_copy(update={"delivered": place})

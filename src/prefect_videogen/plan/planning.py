@@ -309,7 +309,10 @@ class _Planner:
             for use in clip.pictures:
                 if use.kind != "vendor":
                     problem = f"can't be handed to {vendor}: nowhere to publish a picture"
-                    remedy = "give the media store a public URL, or write `vendor:https://...`"
+                    remedy = (
+                        "keep media in S3, set VIDEOGEN_MEDIA_PUBLIC_URL (the media store's public "
+                        "URL), or write `vendor:https://...`"
+                    )
                     self.fault(clip.shot, f"{use.role}_frame", use.ref, problem, remedy)
 
     def _cycle_fault(self, cycle: Cycle) -> None:

@@ -4,6 +4,7 @@ Buying and recording are others' business; a wait only asks and answers.
 """
 
 from prefect_videogen.waiting.experience import kind_of, usual_first_look
+from prefect_videogen.waiting.gate import Gate, room_for_fetching
 from prefect_videogen.waiting.loop import Reports, Time, wait_for_job
 from prefect_videogen.waiting.pacing import LocalSlots, Pace
 from prefect_videogen.waiting.rules import Clocks, Schedule, fair_interval, schedule_for, spacing
@@ -21,6 +22,7 @@ from prefect_videogen.waiting.wakes import CallbackAddresses, Wakes
 __all__ = [
     "CallbackAddresses",
     "Clocks",
+    "Gate",
     "Limit",
     "LocalSlots",
     "Pace",
@@ -36,6 +38,7 @@ __all__ = [
     "limit_of",
     "limits_of",
     "rest_after",
+    "room_for_fetching",
     "schedule_for",
     "spacing",
     "usual_first_look",
