@@ -72,7 +72,7 @@ async def test_a_place_of_one_who_is_cancelled_goes_to_the_next(let_in):
     await settled()
     visitors.leaving[0].set()
     if let_in:
-        while not tasks[0].done():  # it has let the second in, who does not know it yet
+        while not tasks[0].done():  # noqa: ASYNC110 - the second is let in, and does not know it yet
             await asyncio.sleep(0)
     tasks[1].cancel()
     await settled()
