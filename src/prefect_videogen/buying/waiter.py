@@ -231,6 +231,9 @@ async def _poll(
             logger.warning(text, job.shot, job.job_id, status.word)
         return status
 
+    async def first() -> float:
+        return (await _schedule(studio, job, attempt, reports)).first
+
     try:
         return await wait_for_job(
             look,
@@ -241,6 +244,7 @@ async def _poll(
             time=studio.time,
             on_change=lambda word: logger.info("Shot %s: job %s is %s", job.shot, job.job_id, word),
             reports=reports,
+            first=first,
             # Jobs of other processes may all be looked at; of ours, only these are.
             least=lambda: (tally.looking + tally.others) * space,
         )

@@ -80,6 +80,7 @@ async def wait_for_job(
     on_change: Callable[[str], None] | None = None,
     reports: Reports | None = None,
     least: Callable[[], float] | None = None,
+    first: Callable[[], Awaitable[float]] | None = None,
 ) -> JobStatus | None:
     """Wait until a job has ended.
 
@@ -93,6 +94,8 @@ async def wait_for_job(
         on_change: Called with the vendor's word whenever it changes.
         reports: How others' records are noticed; they are read before each look, too.
         least: Least seconds between two looks that the request budget leaves just now.
+        first: At which age a first look is worth it by what is known when it would be due: of many
+            that were submitted together, the first to end tell about the others.
 
     Returns:
         A status whose state is `succeeded` or `failed`; None if the records hold the end.
@@ -103,13 +106,18 @@ async def wait_for_job(
     """
     start = time.monotonic() - age
     clocks = Clocks.begin(age, schedule)
-    first = schedule.resumed_delay if resumed else schedule.next_delay
-    delay = first(age, time.chance())
-    word = ""
+    begin = schedule.resumed_delay if resumed else schedule.next_delay
+    delay = begin(age, time.chance())
+    word, looked = "", resumed or first is None
     while True:
         if await _rest(delay, reports, time):
             return None
         age = time.monotonic() - start
+        if not looked and first:
+            looked = True
+            delay = await first() - age
+            if delay > 0:
+                continue
         delay = schedule.next_delay(age, time.chance(), least() if least else 0.0)
         try:
             status = await look()
