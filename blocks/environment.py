@@ -72,6 +72,7 @@ def studio_from_environment(environment: Mapping[str, str]) -> Studio:
         allow_unpriced=_flag("VIDEOGEN_ALLOW_UNPRICED", get("VIDEOGEN_ALLOW_UNPRICED", "")),
         limit_per_run=_limit("VIDEOGEN_LIMIT_PER_RUN", get("VIDEOGEN_LIMIT_PER_RUN", "")),
         limit_per_month=_limit("VIDEOGEN_LIMIT_PER_MONTH", get("VIDEOGEN_LIMIT_PER_MONTH", "")),
+        low_balance=_limit("VIDEOGEN_LOW_BALANCE", get("VIDEOGEN_LOW_BALANCE", "")),
     )
 
 

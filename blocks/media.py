@@ -87,6 +87,7 @@ def _check_place(name: str, url: str) -> None:
     try:
         parts = urlsplit(url)
         fine = not (parts.query or parts.fragment or parts.username or parts.password)
+        _ = parts.port  # raises if it is none
     except ValueError:
         fine = False
     if not fine:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from prefect.events import Event
@@ -44,6 +45,15 @@ def job_resource(vendor: str, job_id: str) -> dict[str, str]:
 def server_is_shared() -> bool:
     """Whether events reach other processes: a server was named, so it is not one of our own."""
     return bool(PREFECT_API_URL.value())
+
+
+def server_host(url: object) -> str:
+    """A Prefect server's host and port, for messages: its address may hold user and password.
+
+    Args:
+        url: The address of its API; empty if there is none.
+    """
+    return urlsplit(str(url)).netloc.rpartition("@")[2] or "a server of its own"
 
 
 @dataclass

@@ -10,9 +10,11 @@ import argparse
 import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.automations import Automation
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
@@ -21,6 +23,7 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 
 from prefect_videogen.blocks.balances import BALANCE_LOW
+from prefect_videogen.blocks.wakes import server_host
 from prefect_videogen.errors import StudioError
 from prefect_videogen.tasks.films import FILM_FINISHED
 
@@ -31,8 +34,8 @@ BALANCES = "videogen: low balance, tell "
 HEARTBEATS_MISSED = 540
 """Seconds: three times Prefect's default PREFECT_FLOWS_HEARTBEAT_FREQUENCY."""
 
-LEAST_SILENCE = 10
-"""Seconds; Prefect knows no shorter ones."""
+LEAST_SILENCE = 90
+"""Seconds: three times Prefect's shortest PREFECT_FLOWS_HEARTBEAT_FREQUENCY."""
 
 TELL_AGAIN_AFTER = timedelta(hours=6)
 """Every film bought on a low balance says so again; one message in this time is enough."""
@@ -93,7 +96,9 @@ def run_after_film(deployment: str, deployment_id: UUID, passed: Mapping[str, st
 
 
 def tell_low_balance(block: str, block_id: UUID) -> Automation:
-    """A balance below the studio's `low_balance` is told to people, once in six hours each.
+    """A balance below the studio's `low_balance` is told to people, once in six hours.
+
+    Each studio and vendor is counted for itself.
 
     Args:
         block: The notification block, `type/name`.
@@ -181,7 +186,19 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 async def _ensure_all(options: argparse.Namespace) -> list[str]:
-    return [f"{await ensure(found)}: {found.name}" for found in await wanted(options)]
+    try:
+        return [f"{await ensure(found)}: {found.name}" for found in await wanted(options)]
+    except httpx.HTTPStatusError as error:
+        status, host = error.response.status_code, error.request.url.host
+        message = f"the Prefect server {host} refuses with HTTP {status}"
+        step = "Look at the server's log."
+        if status == HTTPStatus.UNAUTHORIZED:
+            step = "Set PREFECT_API_AUTH_STRING (or PREFECT_API_KEY) to what the server asks for."
+        raise StudioError(message, next_step=step) from None
+    except httpx.HTTPError as error:
+        message = f"the Prefect server does not answer ({type(error).__name__})"
+        step = "Start it with `prefect server start`, or correct PREFECT_API_URL; then run again."
+        raise StudioError(message, next_step=step) from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -244,7 +261,8 @@ async def _deployment(name: str) -> UUID:
         try:
             return (await client.read_deployment_by_name(name)).id
         except (ObjectNotFound, ValueError):  # ValueError: it has no slash
-            message = f"the deployment {name} is not known to the Prefect server {client.api_url}"
+            host = server_host(client.api_url)
+            message = f"the deployment {name} is not known to the Prefect server {host}"
     raise StudioError(message, next_step="Deploy it first, or correct --after-film.")
 
 
@@ -254,7 +272,8 @@ async def _block(name: str) -> UUID:
         try:
             return (await client.read_block_document_by_name(document, slug)).id
         except ObjectNotFound:
-            message = f"the block {name} is not known to the Prefect server {client.api_url}"
+            host = server_host(client.api_url)
+            message = f"the block {name} is not known to the Prefect server {host}"
     raise StudioError(message, next_step="Save it first, or correct --notify.")
 
 

@@ -45,7 +45,6 @@ async def _deployment(entry: Mapping[str, Any]) -> RunnerDeployment:
     if not isinstance(flow, Flow):
         message = f"{entry['entrypoint']} in prefect.yaml is not a flow"
         raise TypeError(message)
-    limit = entry.get("concurrency_limit")
     return await flow.ato_deployment(
         name=entry["name"],
         description=entry.get("description"),
@@ -53,9 +52,14 @@ async def _deployment(entry: Mapping[str, Any]) -> RunnerDeployment:
         tags=entry.get("tags"),
         parameters=entry.get("parameters"),
         schedules=[_schedule(given) for given in entry.get("schedules", [])],
-        concurrency_limit=ConcurrencyLimitConfig(**limit) if limit else None,
+        concurrency_limit=_limit(entry.get("concurrency_limit")),
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+
+
+def _limit(given: int | Mapping[str, Any] | None) -> int | ConcurrencyLimitConfig | None:
+    """A limit as `prefect.yaml` writes it: a number, or a mapping that says more."""
+    return ConcurrencyLimitConfig(**given) if isinstance(given, Mapping) else given
 
 
 def _schedule(given: Mapping[str, Any]) -> Schedule:

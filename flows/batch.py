@@ -39,6 +39,7 @@ from prefect_videogen.batching import (
     storyboards_in,
 )
 from prefect_videogen.blocks import opened
+from prefect_videogen.blocks.wakes import server_host
 from prefect_videogen.buying import OnExpired, OnUnknown
 from prefect_videogen.errors import BatchIncomplete, StudioError
 from prefect_videogen.filming import Film
@@ -113,6 +114,8 @@ async def generate_batch(
 
     All storyboards are checked before the first run starts. A run that fails stops no other.
     Cancelling the batch leaves its runs alone: they are runs of their own, tagged with its name.
+    While it waits for them, it holds a place of its own at its worker: keep more places than
+    batches, or give batches a work pool of their own.
     The report names frames, gaps and money where it can read the runs' results, so on several
     machines Prefect's result storage has to be one that all of them share.
 
@@ -200,7 +203,8 @@ async def _check_deployment(name: str) -> None:
         try:
             found = await client.read_deployment_by_name(name)
         except (ObjectNotFound, ValueError):  # ValueError: it has no slash
-            message = f"deployment = {name} is not known to the Prefect server {client.api_url}"
+            host = server_host(client.api_url)
+            message = f"deployment = {name} is not known to the Prefect server {host}"
             step = (
                 "Run `python -m prefect_videogen.deployments.serve`, or deploy to a work pool, "
                 "with the same PREFECT_API_URL as here."

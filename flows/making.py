@@ -113,6 +113,7 @@ async def _making(board: Board, options: RunOptions) -> AsyncIterator[Plan | _Ma
             return
         before = await woken(studio) if suspends or options.is_reviewed else None
         reviewing = await Reviewing.begin(studio, options, before)
+        await reviewing.end_if_rejected()
         surveyed, spending = await _ready(studio, board, options, reviewing, before)
         rest = Rest(spending, suspends=suspends, before=before)
         yield _Making(surveyed, options, spending, rest, reviewing)
@@ -196,9 +197,6 @@ class _Making:
 
     async def make(self) -> Film:
         """Buy, fetch and stitch; ask where that has to be approved."""
-        if rejection := self.reviewing.rejection:
-            await self.spending.end([])
-            raise rejection
         buying = self.spending.forecast.purchases
         await take_slots_beforehand(self.studio, [purchase.clip for purchase in buying])
         results = await self._results()

@@ -8,6 +8,7 @@ What may be asked and what an answer means is the library's `reviewing`.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -20,9 +21,10 @@ from pydantic import BaseModel, Field, create_model
 from prefect_videogen.errors import Rejected, VideoGenError
 from prefect_videogen.fetching import Clip
 from prefect_videogen.filming import Film, Missing
-from prefect_videogen.flows.options import RunOptions
+from prefect_videogen.flows.options import RunOptions, scheduled_start
 from prefect_videogen.flows.sleeping import Rest
-from prefect_videogen.plan import Plan, PlannedClip
+from prefect_videogen.forecasting import Forecast
+from prefect_videogen.plan import Plan, PlannedClip, slugify
 from prefect_videogen.reviewing import (
     Answer,
     Answers,
@@ -37,6 +39,7 @@ from prefect_videogen.reviewing import (
     strips_of,
 )
 from prefect_videogen.sleeping import Sleep, pause_key
+from prefect_videogen.spending import Spending, budgets_of
 from prefect_videogen.storyboard import Storyboard
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.survey import Board
@@ -48,13 +51,18 @@ class ShotChange(BaseModel):
     """A shot to make again, or to use another take of."""
 
     shot: str = Field(title="Shot", description="The shot to change.")
-    prompt: str = Field("", title="New prompt", description="Empty: the prompt stays as it is.")
+    prompt: str = Field(
+        "",
+        title="New prompt",
+        description="Empty: the prompt stays as it is. If the shot has takes, a new prompt buys "
+        "all of them.",
+    )
     take: int = Field(
         0,
         ge=0,
         title="Take",
-        description="The take to use; one that is not there is bought. 0: the next take if the "
-        "prompt stays, and the same if it is new.",
+        description="The take to use; one that is not there is bought. If the shot has takes, it "
+        "must be one of them. 0: the next take if the prompt stays, and the same if it is new.",
     )
 
 
@@ -152,16 +160,39 @@ class Reviewing:
                 answers = await answers_of(studio.store, studio.run)
         return cls(studio, options, answers, before)
 
-    @property
-    def rejection(self) -> Rejected | None:
-        """Why the run has to end; None if it need not."""
+    async def end_if_rejected(self) -> None:
+        """End a run that a person has rejected, whatever has become of its storyboard since.
+
+        What it had set aside and not spent is given back.
+
+        Raises:
+            Rejected: If it was rejected.
+        """
         answer = self.answers.rejection
         if answer is None:
-            return None
+            return
         note = f": {answer.note}" if answer.note else ""
         message = f"the review of the {answer.question.kind} ended in reject{note}"
         step = "What was bought is kept. Change the storyboard and run it again."
-        return Rejected(message, next_step=step)
+        rejection = Rejected(message, next_step=step)
+        try:
+            await self._give_back(slugify(answer.question.title))
+        except VideoGenError as error:
+            raise rejection from error
+        raise rejection
+
+    async def _give_back(self, slug: str) -> None:
+        options = self.options
+        budgets = budgets_of(
+            self.studio,
+            amount=options.budget,
+            name=options.budget_name,
+            slug=slug,
+            scheduled=scheduled_start(),
+        )
+        spending = Spending(self.studio, budgets, Forecast(), self._before)
+        await spending.begin()
+        await spending.end([])
 
     def board(self, board: Board) -> Board:
         """The storyboard with all changes that were asked for.
@@ -188,7 +219,7 @@ class Reviewing:
         """
         newest = self.answers.given[-1] if self.answers.given else None
         number = self._before.number if self._before else 0
-        if newest is None or newest.number != number or newest.decision == "reject":
+        if newest is None or newest.number != number:
             raise error
         if newest.decision == "approve" and not newest.changes:
             raise error
@@ -250,6 +281,7 @@ class Reviewing:
 
     def _shown(self, plan: Plan, results: Mapping[str, Result]) -> tuple[Shown, ...]:
         prompts = {shot.id: shot.prompt for shot in self._board.shots}
+        takes = Counter(clip.shot for clip in plan.clips)
         shown = []
         for clip in plan.clips:
             if clip.in_film:
@@ -260,6 +292,7 @@ class Reviewing:
                     model=clip.model,
                     seconds=clip.seconds,
                     price=clip.price,
+                    count=takes[clip.shot],
                 )
                 shown.append(about.model_copy(update=self._there(clip, plan, results)))
         return tuple(shown)

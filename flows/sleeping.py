@@ -27,6 +27,7 @@ from prefect_videogen.records.listing import AttemptName
 from prefect_videogen.reviewing import Question
 from prefect_videogen.sleeping import (
     Sleep,
+    bought_by,
     get_up,
     last_sleep,
     lie_down,
@@ -61,16 +62,17 @@ async def woken(studio: OpenStudio) -> Sleep | None:
         studio: The run's open studio.
 
     Returns:
-        Its last sleep; None if it never slept.
+        Its last sleep, with what it has bought by now; None if it never slept.
 
     Raises:
         RecordError: If the media store does not answer as it must.
     """
     sleep = await last_sleep(studio.store, studio.run)
-    if sleep:
-        studio.owner = sleep.owner  # it holds the money that was set aside
-        await get_up(studio.store, studio.run, sleep)
-    return sleep
+    if sleep is None:
+        return None
+    studio.owner = sleep.owner  # it holds the money that was set aside
+    await get_up(studio.store, studio.run, sleep)
+    return sleep.model_copy(update={"bought": await bought_by(studio, sleep)})
 
 
 @dataclass

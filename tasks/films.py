@@ -133,9 +133,18 @@ def _metadata(film: Film, parts: Sequence[FilmPart]) -> dict[str, Any]:
 def tell_finished(film: Film) -> None:
     """Emit the event that a film is finished; no URL that is signed, and no secret, is in it.
 
+    It is the last that a run does, and never raises: the film is made.
+
     Args:
         film: The film, as the run returns it.
     """
+    try:
+        _emit_finished(film)
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        logger.warning("The event %s is not sent: %s", FILM_FINISHED, type(error).__name__)
+
+
+def _emit_finished(film: Film) -> None:
     emit_event(
         FILM_FINISHED,
         resource={

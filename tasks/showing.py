@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from uuid import UUID
 
@@ -47,6 +47,9 @@ PAUSE_A_SHOT = 0.01
 
 WITHIN = 30.0
 """Seconds that the Prefect server may take for one update: a busy one is not given up on."""
+
+AT_PAUSE = 5.0
+"""Seconds that a run that is suspended stays for its last update."""
 
 PICTURES = {"seams": "seams.png", "picture": "first.jpg"}
 """Key to the file beside the film."""
@@ -202,7 +205,12 @@ async def shown(studio: OpenStudio, plan: Plan) -> AsyncIterator[None]:
         try:
             with listening(showing.hear):
                 yield
-        except (Exception, Pause):
+        except Pause:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AT_PAUSE):
+                    await showing.catch_up()
+            raise
+        except Exception:
             await showing.catch_up()
             raise
         await showing.catch_up()

@@ -15,7 +15,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from prefect_videogen.capabilities import Model
-from prefect_videogen.errors import StudioError, Throttled, VendorError, VideoGenError
+from prefect_videogen.errors import Throttled, VendorError, VideoGenError
 from prefect_videogen.plan import Price
 from prefect_videogen.records import ClipRecords, Store
 from prefect_videogen.records.listing import is_unfinished, recorded_attempts
@@ -227,8 +227,16 @@ async def callback_checks(addresses: CallbackAddresses, *, sandbox: bool) -> lis
     name = "callback endpoint"
     try:
         url = addresses.job_url(NOBODY, NEVER, sandbox=sandbox)
-    except StudioError as error:
+        return [await _called_back(url)]
+    except (httpx.InvalidURL, ValueError, OverflowError):
+        detail = "its URL is no address that can be reached"
+        step = "Correct the callback endpoint's URL."
+        return [Check(name=name, ok="no", detail=detail, remedy=step)]
+    except Exception as error:  # noqa: BLE001 - a check never raises
         return [failed(name, error)]
+
+
+async def _called_back(url: str) -> Check:
     host = httpx.URL(url).host
     forged = url[: -len(NOBODY)] + NOBODY
     try:
@@ -237,8 +245,8 @@ async def callback_checks(addresses: CallbackAddresses, *, sandbox: bool) -> lis
     except httpx.HTTPError as error:
         step = "Start `prefect-videogen callbacks`, with the public TLS proxy in front of it."
         detail = f"{host} did not answer ({type(error).__name__})"
-        return [Check(name=name, ok="no", detail=detail, remedy=step)]
-    return [_callback_check(host, taken.status_code, refused.status_code)]
+        return Check(name="callback endpoint", ok="no", detail=detail, remedy=step)
+    return _callback_check(host, taken.status_code, refused.status_code)
 
 
 def _callback_check(host: str, taken: int, refused: int) -> Check:

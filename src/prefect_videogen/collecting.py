@@ -175,8 +175,17 @@ async def collect(
         elsewhere=len(jobs) - len(ours),
         resumed=resumed,
         asleep=sorted(asleep.keys() - set(resumed)),
-        answered=await answer_overdue(studio, resume) if resume else (),
+        answered=await _answered(studio, resume) if resume else [],
     )
+
+
+async def _answered(studio: OpenStudio, resume: Resume) -> list[str]:
+    """The runs whose overdue reviews were answered; trouble with them takes nothing else away."""
+    try:
+        return await answer_overdue(studio, resume)
+    except RecordError as error:
+        logger.warning("Overdue reviews can't be answered now: %s", error)
+        return []
 
 
 async def unfinished_of(studio: OpenStudio, run: str) -> list[Found]:

@@ -50,7 +50,9 @@ class Purchase(BaseModel):
     unbilled: tuple[int, ...] = ()
 
 
-def outlook(history: History, *, on_unknown: OnUnknown, on_expired: OnExpired) -> Outlook:
+def outlook(
+    history: History, *, on_unknown: OnUnknown, on_expired: OnExpired, owner: str
+) -> Outlook:
     """Whether a clip with this history is there, or will be bought; as `Buyer` will decide."""
     latest = history.latest
     if history.stored:
@@ -58,7 +60,9 @@ def outlook(history: History, *, on_unknown: OnUnknown, on_expired: OnExpired) -
     if latest is None:
         return "buy"
     if latest.end is None:
-        return "buy" if latest.state == "claimed" and on_unknown == "resubmit" else "have"
+        ours = bool(latest.claimed and latest.claimed.owner.startswith(f"{owner}-"))
+        told = on_unknown == "resubmit" and not ours  # what this run left unknown, a later decides
+        return "buy" if latest.state == "claimed" and told else "have"
     later = verdict_on_end(latest.end).later
     if later is Next.FALLBACK:
         return "fallback"
@@ -74,11 +78,13 @@ class Forecast:
     Attributes:
         purchases: The clips to buy, each once.
         shots: Names of all clips in the plan that need one of them.
+        planned: Names, in a budget, of all clips that were considered, bought or not.
         names: What stands for stills and clips in the names of the clips that start on them.
     """
 
     purchases: list[Purchase] = field(default_factory=list)
     shots: set[str] = field(default_factory=set)
+    planned: set[str] = field(default_factory=set)
     names: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -130,7 +136,11 @@ async def forecast(
                 history = History(key=key or "")
             else:
                 history = histories.get(key) or await studio.records.history(key)
-            prospect = outlook(history, on_unknown=on_unknown, on_expired=on_expired)
+            named = name if number == 0 else name_of(studio, option, found.names)
+            found.planned.add(named)
+            prospect = outlook(
+                history, on_unknown=on_unknown, on_expired=on_expired, owner=studio.owner
+            )
             if prospect == "fallback":
                 continue
             if prospect == "buy":
@@ -140,7 +150,7 @@ async def forecast(
                     shot=clip.id,
                     clip=option,
                     others=options[number + 1 :],
-                    name=name if number == 0 else name_of(studio, option, found.names),
+                    name=named,
                     job=len(jobs) + 1,
                     unbilled=tuple(n for n, job in enumerate(jobs, 1) if is_unbilled(job)),
                 )

@@ -22,6 +22,7 @@ from prefect_videogen.errors import RecordError, StudioError
 from prefect_videogen.plan import Money
 from prefect_videogen.records import Attempt, Claimed, Record, Store
 from prefect_videogen.records.listing import AttemptName
+from prefect_videogen.reserving import is_unbilled, jobs_of
 from prefect_videogen.reviewing import IfUnreviewed, Question
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.waiting import schedule_for
@@ -132,6 +133,35 @@ async def last_sleep(store: Store, run: str) -> Sleep | None:
         message = f"{path} is not a usable record"
         step = "Look at it by hand; the run can be resumed in Prefect's UI."
         raise RecordError(message, next_step=step) from None
+
+
+async def bought_by(studio: OpenStudio, sleep: Sleep) -> int:
+    """How many clips a run has bought, also since a sleep: it may have died before its next one.
+
+    Args:
+        studio: The open studio of the run.
+        sleep: The run's last sleep.
+
+    Raises:
+        RecordError: If the media store does not answer as it must.
+    """
+    noted = [path.rpartition("/")[2] for path in await studio.store.list(f"runs/{studio.run}")]
+    keys = [key for key, _, number in (name.rpartition("-") for name in noted) if number.isdigit()]
+    if len(keys) <= sleep.bought:  # as most often, and nothing has to be read
+        return sleep.bought
+    reading = asyncio.Semaphore(READING)
+
+    async def purchases(key: str) -> int:
+        async with reading:
+            history = await studio.records.history(key)
+        return sum(_has_bought(sleep.owner, job) for job in jobs_of(history))
+
+    return max(sleep.bought, sum(await asyncio.gather(*map(purchases, set(keys)))))
+
+
+def _has_bought(owner: str, job: Attempt) -> bool:
+    claimed = job.claimed
+    return bool(claimed and claimed.owner.startswith(f"{owner}-")) and not is_unbilled(job)
 
 
 async def still_running(studio: OpenStudio, jobs: Iterable[AttemptName]) -> list[AttemptName]:

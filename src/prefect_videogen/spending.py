@@ -17,7 +17,7 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict
 
 from prefect_videogen.budgets import Budget, Hold, exact, fold, sums
-from prefect_videogen.errors import StudioError, VideoGenError
+from prefect_videogen.errors import StudioError
 from prefect_videogen.fetching import Clip
 from prefect_videogen.forecasting import Forecast, Purchase, name_of
 from prefect_videogen.plan import Money, PlannedClip, slugify
@@ -226,7 +226,9 @@ class Spending:
         for budget in self.budgets:
             ledger = await self.studio.journal(budget.name).read()
             held = ledger.held_by(self.studio.owner)
-            unwanted = [p for p in held if p not in wanted and p[0] not in self._keys]
+            # What is planned and not wanted was bought since: `settle` judges it by the records.
+            kept = self._keys.keys() | self.forecast.planned
+            unwanted = [p for p in held if p not in wanted and p[0] not in kept]
             await release(self.studio, budget, unwanted)
 
     def purse(self, clip: PlannedClip, key: str) -> Purse | None:
@@ -270,16 +272,18 @@ class Spending:
             clips=tuple(_charge(clip) for clip in clips),
             balances=await self._changes(),
         )
-        self._warn(money.balances)
         try:
             await self._write(money)
-        except VideoGenError as error:
-            logger.warning("The run's money is not recorded: %s", error)
+            self._warn(money.balances)
+        except Exception as error:  # noqa: BLE001 - the clips are bought, the film is to be made
+            logger.warning("The run's money is not recorded, or not told: %s", error)
         return money
 
     def _warn(self, changes: Iterable[BalanceChange]) -> None:
         """Say which balances are below what the studio wants to be told of."""
         low = self.studio.low_balance
+        if not low:
+            return
         for change in changes:
             left = change.before if change.after is None else change.after
             if left is None or left >= low:

@@ -55,7 +55,7 @@ MOST_SENDING = 50
 
 
 MOST_DECODED_HERE = 4
-"""Clips waiting to be decoded from which on processes are started for it."""
+"""Clips that wait to be decoded, or are, beyond which processes are started for it."""
 
 
 @dataclass
@@ -296,8 +296,8 @@ class OpenStudio:
         shared.arrived += 1
         try:
             async with shared.decoding:
-                apart = shared.arrived > MOST_DECODED_HERE
-                how = self._inspectors.look_over if apart else look_over
+                many = self._inspectors.started or shared.arrived > MOST_DECODED_HERE
+                how = self._inspectors.look_over if many else look_over
                 return await asyncio.to_thread(how, path)
         finally:
             shared.arrived -= 1

@@ -307,6 +307,16 @@ class TestCallbackEndpoint:
         block = CallbackEndpoint(url="http://hooks.example.org", secret=SecretStr(SECRET))
         assert "https" in one(await block.acheck(), "callback endpoint").detail
 
+    @pytest.mark.parametrize(
+        "url", ["http://127.0.0.1/ho\x07oks", "http://127.0.0.1:99999", "http://127.0.0.1:x"]
+    )
+    async def test_an_address_that_is_none_is_told_with_a_remedy(self, url):
+        block = CallbackEndpoint(url=url, secret=SecretStr(SECRET))
+        (check,) = (await block.acheck()).checks
+        assert check.ok == "no"
+        assert "URL" in check.remedy
+        assert SECRET not in str(check)
+
     async def test_an_endpoint_without_a_secret_is_told(self):
         block = CallbackEndpoint(url="https://hooks.example.org", secret=SecretStr(""))
         assert "forge" in one(await block.acheck(), "callback endpoint").detail

@@ -49,6 +49,8 @@ def test_a_gateway_in_the_own_network_can_be_no_sandbox():
         ({**KEY, "VIDEOGEN_LIMIT_PER_RUN": "much"}, "VIDEOGEN_LIMIT_PER_RUN"),
         ({**KEY, "VIDEOGEN_LIMIT_PER_MONTH": "-1"}, "VIDEOGEN_LIMIT_PER_MONTH"),
         ({**KEY, "VIDEOGEN_LIMIT_PER_MONTH": "nan"}, "VIDEOGEN_LIMIT_PER_MONTH"),
+        ({**KEY, "VIDEOGEN_LOW_BALANCE": "little"}, "VIDEOGEN_LOW_BALANCE"),
+        ({**KEY, "VIDEOGEN_LOW_BALANCE": "-1"}, "VIDEOGEN_LOW_BALANCE"),
         ({**KEY, "VIDEOGEN_ALLOW_UNPRICED": "perhaps"}, "VIDEOGEN_ALLOW_UNPRICED"),
         ({**KEY, "VIDEOGEN_PRICES": "cheap"}, "VIDEOGEN_PRICES"),
         ({**KEY, "VIDEOGEN_PRICES": '[{"modell": "x"}]'}, "VIDEOGEN_PRICES"),
@@ -80,6 +82,12 @@ def test_limits_are_read_exactly():
     assert studio.limit_per_month == Decimal("19.99")
     assert studio.allow_unpriced
     assert studio_from_environment(KEY).open().limit_per_month == 0
+
+
+def test_low_balance_is_read():
+    studio = studio_from_environment({**KEY, "VIDEOGEN_LOW_BALANCE": "12.5"})
+    assert studio.open().low_balance == 12.5
+    assert studio_from_environment(KEY).open().low_balance == 0
 
 
 def test_prices_are_read_exactly():
@@ -147,7 +155,13 @@ class TestCallbackEndpoint:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://who:pass@example.org", "https://example.org/m?sig=abc", "https://[::1"]
+    "url",
+    [
+        "https://who:pass@example.org",
+        "https://example.org/m?sig=abc",
+        "https://[::1",
+        "https://example.org:99999/m",
+    ],
 )
 @pytest.mark.parametrize("field", ["public_url", "view_url"])
 def test_place_that_is_served_with_a_credential_is_refused(tmp_path, field, url):

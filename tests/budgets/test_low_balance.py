@@ -39,7 +39,7 @@ async def test_balance_below_the_number_is_told_and_logged(told, caplog):
     assert "apixo@sandbox is 9.5 USD, below the 10 that the studio test" in caplog.text
 
 
-@pytest.mark.parametrize(("low", "after"), [(10, 10.0), (10, 11.0), (0, 0.0)])
+@pytest.mark.parametrize(("low", "after"), [(10, 10.0), (10, 11.0), (0, 0.0), (0, -3.0)])
 async def test_balance_that_is_not_below_it_is_not_told(told, caplog, low, after):
     assert await told(low, 12.0, after) == []
     assert "low_balance" not in caplog.text

@@ -102,8 +102,14 @@ def test_budget_that_makes_no_sense_is_refused(purses, given, says):
     ],
 )
 def test_outlook_is_what_the_records_lead_to(history, states, on_unknown, on_expired, expected):
-    found = outlook(history(*states), on_unknown=on_unknown, on_expired=on_expired)
+    found = outlook(history(*states), on_unknown=on_unknown, on_expired=on_expired, owner="us")
     assert found == expected
+
+
+def test_outlook_of_what_the_run_itself_left_unknown_is_no_purchase(history):
+    known = history("claim", owner="us-0123")
+    found = outlook(known, on_unknown="resubmit", on_expired="stop", owner="us")
+    assert found == "have"
 
 
 @pytest.fixture

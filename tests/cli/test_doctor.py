@@ -33,7 +33,12 @@ from prefect_videogen.cli.installation import (
 )
 from prefect_videogen.errors import StudioError
 
-RIGHT = {"prefect-videogen": "0.1.0", "prefect": "3.8.8", "fastapi": "0.150.1"}
+RIGHT = {
+    "prefect-videogen": "0.1.0",
+    "prefect": "3.8.8",
+    "fastapi": "0.150.1",
+    "sqlalchemy": "2.0.51",
+}
 
 
 def one(checks: list[Check] | CheckReport, name: str) -> Check:
@@ -74,6 +79,12 @@ class TestVersions:
             check = one(version_checks({**RIGHT, "fastapi": "0.151.0"}), "FastAPI")
         assert check.ok == ok
         assert "fastapi<0.151" in check.remedy
+
+    @pytest.mark.parametrize("sqlalchemy", ["2.1.0", "2.1.9", "3.0"])
+    def test_a_sqlalchemy_that_stops_schedules_is_a_warning(self, sqlalchemy):
+        check = one(version_checks({**RIGHT, "sqlalchemy": sqlalchemy}), "SQLAlchemy")
+        assert (check.ok, sqlalchemy in check.detail) == ("warn", True)
+        assert "sqlalchemy<2.1" in check.remedy
 
     def test_a_prefect_that_copes_with_it_is_fine(self):
         (check,) = version_checks({**RIGHT, "prefect": "3.9.1", "fastapi": "0.165.0"})
@@ -148,6 +159,8 @@ class TestDeployments:
     async def test_none_then_some_then_a_schedule(self, prefect_server):
         """In one test: each step stands on the one before, on the server that all tests share."""
         async with get_client() as client:
+            for left in await client.read_deployments():
+                await client.delete_deployment(left.id)
             before = {check.name: check for check in await deployment_checks(client)}
             assert before["deployments"].ok == "warn"
 

@@ -6,6 +6,7 @@ That they do what they are for is shown by tests/topology.
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 from prefect.automations import Automation
@@ -13,6 +14,9 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
 from prefect.events.actions import RunDeployment
 from prefect.events.schemas.automations import EventTrigger
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from tests.blocks.test_checks import Answering
+from tests.seaweed import free_port
 
 from prefect_videogen import collect_results
 from prefect_videogen.deployments import automations
@@ -59,7 +63,7 @@ async def test_automation_that_was_switched_off_stays_off(known):
     await run()
     zombies = await Automation.aread(name=automations.ZOMBIES)
     await zombies.adisable()
-    assert (await run("--silent", "60"))[0].startswith("updated")
+    assert (await run("--silent", "120"))[0].startswith("updated")
     assert not (await Automation.aread(name=automations.ZOMBIES)).enabled
 
 
@@ -88,7 +92,7 @@ async def test_parameters_of_the_run_after_a_film_keep_their_types(known):
         (["--notify", "slack-webhook/nowhere"], "slack-webhook/nowhere is not known"),
         (["--after-film", "collect-results/followed", "--give", "film"], "PARAMETER=FIELD"),
         (["--after-film", "collect-results/followed", "--give", "a=b c"], "PARAMETER=FIELD"),
-        (["--silent", "9"], "10"),
+        (["--silent", "89"], "below 90 seconds"),
     ],
 )
 async def test_wrong_option_is_refused_and_nothing_is_created(known, capsys, arguments, says):
@@ -102,3 +106,41 @@ def test_command_says_what_is_wrong_and_ends_with_two(prefect_server, capsys):
         automations.main(["--notify", "slack-webhook/nowhere"])
     assert ended.value.code == 2
     assert "slack-webhook/nowhere is not known" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--after-film", "nobody/there"], ["--notify", "slack-webhook/nowhere"]]
+)
+async def test_message_names_the_server_without_its_password(prefect_server, arguments):
+    url = str(PREFECT_API_URL.value())
+    guarded = url.replace("http://", "http://user:hidden@")
+    with (
+        temporary_settings({PREFECT_API_URL: guarded}),
+        pytest.raises(StudioError, match=urlsplit(url).netloc) as caught,
+    ):
+        await run(*arguments)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--after-film", "nobody/there"]])
+def test_server_that_is_away_is_told_in_one_line(capsys, arguments):
+    with (
+        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}),
+        pytest.raises(SystemExit) as ended,
+    ):
+        automations.main(arguments)
+    assert ended.value.code == 2
+    assert "the Prefect server does not answer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("status", "step"), [(401, "PREFECT_API_AUTH_STRING"), (500, "log")])
+def test_server_that_refuses_is_told_with_what_to_do(capsys, status, step):
+    with (
+        Answering(status) as server,
+        temporary_settings({PREFECT_API_URL: f"{server.url}/api"}),
+        pytest.raises(SystemExit),
+    ):
+        automations.main([])
+    said = capsys.readouterr().err
+    assert f"refuses with HTTP {status}" in said
+    assert step in said

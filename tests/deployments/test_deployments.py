@@ -134,3 +134,15 @@ def test_the_file_pulls_nothing_and_names_flows_by_their_module():
     shipped = YAML(typ="safe", pure=True).load(serve.FILE.read_text(encoding="utf-8"))
     assert shipped["pull"] == []
     assert not [entry for entry in shipped["deployments"] if "/" in entry["entrypoint"]]
+
+
+async def test_limit_may_be_a_number_as_prefect_deploy_takes_it(tmp_path):
+    file = tmp_path / "prefect.yaml"
+    file.write_text(
+        "deployments:\n"
+        "  - name: own\n"
+        "    entrypoint: prefect_videogen.flows.generate_clip\n"
+        "    concurrency_limit: 3\n"
+    )
+    (offered,) = await deployments(file)
+    assert offered.concurrency_limit == 3

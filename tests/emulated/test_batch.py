@@ -12,13 +12,14 @@ import sys
 import textwrap
 from itertools import accumulate
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect.states import Cancelling
 from tests.emulated.test_dead_runs import until
 
@@ -26,7 +27,7 @@ from prefect_videogen import Batch, generate_batch
 from prefect_videogen.batching import idempotency_key, storyboards_in
 from prefect_videogen.cli import main
 from prefect_videogen.errors import BatchIncomplete, StoryboardError, StudioError
-from prefect_videogen.flows.batch import tell_open_runs
+from prefect_videogen.flows.batch import _check_deployment, tell_open_runs
 
 SERVE = """
     import sys
@@ -183,6 +184,17 @@ async def test_batch_without_its_deployment_says_what_to_start(stage, tmp_path):
         await generate_batch([str(path)], deployment="generate-storyboard/nowhere", studio="env")
     with pytest.raises(StudioError, match="concurrent = 0"):
         await generate_batch([str(path)], concurrent=0, studio="env")
+
+
+async def test_missing_deployment_names_the_server_without_its_password(prefect_server):
+    url = str(PREFECT_API_URL.value())
+    guarded = url.replace("http://", "http://user:hidden@")
+    with (
+        temporary_settings({PREFECT_API_URL: guarded}),
+        pytest.raises(StudioError, match=urlsplit(url).netloc) as caught,
+    ):
+        await _check_deployment("generate-storyboard/nowhere")
+    assert "hidden" not in str(caught.value)
 
 
 def test_command_without_the_deployment_ends_with_two(stage, tmp_path, monkeypatch, capsys):

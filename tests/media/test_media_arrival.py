@@ -96,3 +96,16 @@ def decodes_for_us(folder: Path) -> bool:
         return ours and b"media.inspectors" in (folder / "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):  # it has just ended
         return False
+
+
+def test_where_no_child_finds_the_package_clips_are_decoded_here(
+    make_clip, inspectors, monkeypatch, tmp_path, caplog
+):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(program))
+    clip = make_clip("clip.mp4")
+    assert [inspectors.look_over(clip) for _ in range(2)] == [look_over(clip)] * 2
+    assert len([line for line in caplog.messages if "decoded in this process" in line]) == 1
+    assert children() == []

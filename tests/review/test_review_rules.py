@@ -145,6 +145,20 @@ def test_sheet_shows_every_shot_and_keeps_strange_text_in_its_cell():
     assert "within 60 minutes, this counts as approved" in sheet
 
 
+@pytest.mark.parametrize(
+    ("price", "count", "cell"),
+    [
+        ("1.10", 1, "| 1.10 USD |"),
+        ("1.10", 3, "| 1.10 USD, new prompt 3.30 USD |"),
+        ("", 3, "| unpriced |"),
+    ],
+)
+def test_sheet_tells_what_a_new_prompt_costs_where_that_buys_several_takes(price, count, cell):
+    money = Money(amount=Decimal(price), currency="USD") if price else None
+    question = Question(kind="shots", shots=(Shown(shot="a", key="k", price=money, count=count),))
+    assert cell in review_sheet(question, lambda _: "", "file:///media", {})
+
+
 def test_sheet_links_what_has_a_lasting_address():
     shown = Shown(shot="a", key="k", path="c.mp4", takes={"2": "c2.mp4"}, approved=True)
     question = Question(kind="film", title="Kites", shots=(shown,), film="f.mp4", page="f.html")

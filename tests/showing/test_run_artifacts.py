@@ -17,6 +17,7 @@ from prefect import flow
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.events.worker import EventsWorker
+from prefect.exceptions import Pause
 from prefect.runtime import flow_run
 
 from prefect_videogen import Shot, Storyboard, generate_storyboard
@@ -164,6 +165,31 @@ async def test_a_film_does_not_wait_for_a_server_that_never_answers(stage, monke
     monkeypatch.setattr(showing, "WITHIN", 0.05)
     film = await film_of(board("Unanswered", Shot(id="up", prompt="Up anyway")))
     assert film.complete
+
+
+async def test_a_suspended_run_does_not_wait_for_a_server_that_never_answers(stage, monkeypatch):
+    async def hang(self: Any, *args: Any, **kwargs: Any) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(PrefectClient, "read_artifacts", hang)
+    monkeypatch.setattr(showing, "WITHIN", 600.0)
+    monkeypatch.setattr(showing, "AT_PAUSE", 0.05)
+    given = board("Suspended", Shot(id="up", prompt="Up later"))
+
+    @flow
+    async def suspended() -> None:
+        plan = await generate_storyboard.fn(storyboard=given, studio="env", plan_only=True)
+        assert isinstance(plan, Plan)
+        async with (
+            opened("env", run=flow_run.get_id() or "") as studio,
+            asyncio.timeout(30),
+            showing.shown(studio, plan),
+        ):
+            tell("up", "running")
+            raise Pause
+
+    with pytest.raises(Pause):
+        await suspended()
 
 
 async def test_many_changes_are_few_updates_one_at_a_time(stage, requests):

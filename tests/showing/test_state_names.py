@@ -85,9 +85,9 @@ async def test_futures_and_options_keep_name_and_result(stage):
     async def make() -> tuple[Any, Any, Any]:
         await submit(request, "env")
         future = submit.submit(request, "env")
-        state = future.state if future.wait() is None else None
+        future.wait()
         other = submit.with_options(name="buy")
-        return state.name if state else "", future.result(), await other(request, "env")
+        return future.state.name, future.result(), await other(request, "env")
 
     name, result, other = await make()
     assert name == "Resumed"

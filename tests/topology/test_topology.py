@@ -234,6 +234,15 @@ studio.save("default", overwrite=True)
 """
 
 
+SILENT = """
+import asyncio
+
+from prefect_videogen.deployments.automations import crash_zombies, ensure
+
+asyncio.run(ensure(crash_zombies(10)))  # the command takes no silence that a heartbeat may outlast
+"""
+
+
 @pytest.fixture(scope="module")
 def told() -> Iterator[tuple[str, list[dict[str, str]]]]:
     """A place that notifications are sent to: its address, and what has come."""
@@ -296,7 +305,8 @@ def deployment_id(town: Installation, name: str) -> str:
 
 
 def test_run_without_process_and_worker_becomes_crashed(town, automated):
-    town.run("python -m prefect_videogen.deployments.automations --silent 10")
+    town.write("silent.py", SILENT)
+    town.run("python silent.py")
     command = town.command("worker").replace("--pool videogen", "--pool doomed")
     town.start("doomed", command, "client.env")
     path = f"/deployments/{deployment_id(town, 'hang/videogen')}/create_flow_run"

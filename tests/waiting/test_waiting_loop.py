@@ -57,6 +57,7 @@ class Vendor:
         chance: float = 0.0,
         reports: Reports | None = None,
         first: Callable[[], Awaitable[float]] | None = None,
+        least: Callable[[], float] | None = None,
     ):
         self.clock = self.start + age
         time = Time(lambda: 0.0, lambda: self.clock, self.sleep, lambda: chance)
@@ -70,6 +71,7 @@ class Vendor:
             on_change=self.words.append,
             reports=reports,
             first=first,
+            least=least,
         )
 
 
@@ -88,13 +90,13 @@ async def test_unknown_word_keeps_waiting_and_is_told_once():
     strange = JobStatus("unknown", "reviewing")
     vendor = Vendor(strange, strange, strange, DONE)
     assert await vendor.wait() == DONE
-    assert vendor.words == ["reviewing", "success"]
+    assert vendor.words == ["reviewing"]
 
 
 async def test_status_going_backwards_keeps_waiting():
     vendor = Vendor(QUEUED, RUNNING, QUEUED, RUNNING, DONE)
     assert await vendor.wait() == DONE
-    assert vendor.words == ["pending", "processing", "pending", "processing", "success"]
+    assert vendor.words == ["pending", "processing", "pending", "processing"]
 
 
 async def test_resumed_old_job_is_looked_at_within_one_interval():
@@ -252,3 +254,10 @@ async def test_first_look_at_a_resumed_job_is_not_put_off():
 
     await vendor.wait(age=65, resumed=True, first=first)
     assert len(vendor.looks) == 1
+
+
+async def test_old_job_is_looked_at_three_times_even_where_many_look():
+    vendor = Vendor(RUNNING)
+    with pytest.raises(WaitTimeout):
+        await vendor.wait(age=4000, resumed=True, least=lambda: 100.0)
+    assert len(vendor.looks) == 3

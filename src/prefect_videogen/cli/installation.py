@@ -21,7 +21,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL
 
 from prefect_videogen.blocks import BLOCK_TYPES
-from prefect_videogen.blocks.wakes import server_is_shared
+from prefect_videogen.blocks.wakes import server_host, server_is_shared
 from prefect_videogen.checking import Check, failed
 
 FLOWS: Final = (
@@ -40,12 +40,16 @@ OLDEST, BEYOND = (3, 8), (4,)
 BREAKING_FASTAPI, MENDED_PREFECT = (0, 151), (3, 9)
 """From this FastAPI on, Prefect servers older than this do not start."""
 
+BREAKING_SQLALCHEMY = (2, 1)
+"""From this SQLAlchemy on, a server of Prefect 3.8.8 runs no schedule."""
+
 SETUP = "`prefect-videogen setup` registers them."
 SERVE = (
     "`python -m prefect_videogen.deployments.serve` serves all flows; `prefect-videogen setup "
     "--deployments DIR` writes a prefect.yaml for workers."
 )
 _UNAUTHORIZED = 401
+_DISTRIBUTIONS: Final = ("prefect-videogen", "prefect", "fastapi", "sqlalchemy")
 
 
 def version_checks(versions: dict[str, str] | None = None) -> list[Check]:
@@ -54,7 +58,7 @@ def version_checks(versions: dict[str, str] | None = None) -> list[Check]:
     Args:
         versions: Versions of distributions by name; those installed by default.
     """
-    found = versions or {n: version(n) for n in ("prefect-videogen", "prefect", "fastapi")}
+    found = versions or {n: version(n) for n in _DISTRIBUTIONS}
     prefect, fastapi = numbers(found["prefect"]), numbers(found["fastapi"])
     python = ".".join(map(str, sys.version_info[:3]))
     said = f"prefect-videogen {found['prefect-videogen']}, Prefect {found['prefect']}"
@@ -69,6 +73,10 @@ def version_checks(versions: dict[str, str] | None = None) -> list[Check]:
         elsewhere = server_is_shared()
         worst = Check(name="FastAPI", ok="warn" if elsewhere else "no", detail=detail, remedy=step)
         checks.append(worst)
+    if numbers(found["sqlalchemy"]) >= BREAKING_SQLALCHEMY:
+        detail = f"with {found['sqlalchemy']} here, a server of Prefect 3.8.8 runs no schedule"
+        step = 'Install an older one where the server runs: pip install "sqlalchemy<2.1".'
+        checks.append(Check(name="SQLAlchemy", ok="warn", detail=detail, remedy=step))
     return checks
 
 
@@ -107,10 +115,10 @@ async def server_checks(client: PrefectClient) -> list[Check]:
         step = "Set PREFECT_API_AUTH_STRING (or PREFECT_API_KEY) to what the server asks for."
         if status != _UNAUTHORIZED:
             step = "Look at the server's log."
-        detail = f"{_host(url)} refuses with HTTP {status}"
+        detail = f"{server_host(url)} refuses with HTTP {status}"
         return [Check(name=name, ok="no", detail=detail, remedy=step)]
     except (httpx.HTTPError, OSError, RuntimeError) as error:
-        detail = f"{_host(url)} does not answer ({type(error).__name__})"
+        detail = f"{server_host(url)} does not answer ({type(error).__name__})"
         step = "Start it with `prefect server start`, or correct PREFECT_API_URL."
         return [Check(name=name, ok="no", detail=detail, remedy=step)]
     except Exception as error:  # noqa: BLE001 - a check never raises
@@ -138,10 +146,6 @@ def _openness(url: str) -> list[Check]:
     detail = "the server asks for no password, and gives vendors' keys to whoever reaches it"
     step = "Set PREFECT_SERVER_API_AUTH_STRING there, and PREFECT_API_AUTH_STRING here."
     return [Check(name="authentication", ok="warn", detail=detail, remedy=step)]
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2] or "a server of its own"
 
 
 # -- block types and deployments ------------------------------------------------------------------

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -29,27 +30,35 @@ _NEEDED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG",
 """What a child gets of the environment."""
 
 
+_READY = b"ready\n"
+
+logger = logging.getLogger(__name__)
+
+
 class Inspectors:
     """Child processes that look clips over; started when first needed, used again, then ended."""
 
     def __init__(self) -> None:
         self._idle: list[_Inspector] = []
-        self._ended = False
+        self._ended = self._impossible = False
+        self.started = False
+        """Whether a process has been started: it is there, so it may as well be used."""
         self._lock = Lock()
 
     def look_over(self, path: Path) -> Arrival:
         """Look a clip over in a child process; to be called in a thread, by several at once.
+
+        Where no child can be started, it is done here, and a log line says so once.
 
         Args:
             path: A video file.
 
         Raises:
             MediaError: As `arrival.look_over`, or if the clip ended the process that decodes it.
-            OSError: If no process can be started.
         """
-        with self._lock:
-            inspector = self._idle.pop() if self._idle else None
-        inspector = inspector or _Inspector()
+        inspector = self._taken()
+        if inspector is None:
+            return look_over(path)
         try:
             arrival = inspector.ask(path)
         except MediaError as error:
@@ -71,6 +80,22 @@ class Inspectors:
             idle, self._idle = self._idle, []
         for inspector in idle:
             inspector.end()
+
+    def _taken(self) -> _Inspector | None:
+        """One that is idle, or a new one; None if none can be started here."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            if self._impossible:
+                return None
+        try:
+            inspector = _Inspector()
+        except OSError as error:
+            logger.warning("Clips are decoded in this process, no other can be started: %s", error)
+            self._impossible = True
+            return None
+        self.started = True
+        return inspector
 
     def _put(self, inspector: _Inspector) -> None:
         with self._lock:
@@ -97,15 +122,19 @@ class _Inspector:
             stderr=subprocess.DEVNULL,
             env={name: os.environ[name] for name in _NEEDED if name in os.environ},
         )
+        # An interpreter that finds its packages in other ways may not find them in a child.
+        if self._answer() != _READY:
+            self.end()
+            message = f"{sys.executable} does not find this package in a process of its own"
+            raise OSError(message)
 
     def ask(self, path: Path) -> Arrival:
         question = cast("IO[bytes]", self._process.stdin)
-        answers = cast("IO[bytes]", self._process.stdout)
         line = b""
         with suppress(BrokenPipeError):
             question.write(json.dumps(str(path)).encode() + b"\n")
             question.flush()
-            line = answers.readline()
+            line = self._answer()
         if not line.endswith(b"\n"):
             code = self._process.wait()
             message = f"{path} ended the process that decodes it (exit code {code})."
@@ -113,6 +142,9 @@ class _Inspector:
                 message, next_step="The file is damaged, or memory ran out; fetch it again."
             ) from _DiedError()
         return _arrival_of(json.loads(line))
+
+    def _answer(self) -> bytes:
+        return cast("IO[bytes]", self._process.stdout).readline()
 
     def end(self) -> None:
         self._process.kill()
@@ -145,6 +177,8 @@ def main() -> None:
     """Be a child process."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    answers.write(_READY)
+    answers.flush()
     for line in sys.stdin.buffer:
         answers.write(json.dumps(_answer_to(Path(json.loads(line)))).encode() + b"\n")
         answers.flush()

@@ -93,8 +93,15 @@ class LocalStore:
         Raises:
             RecordError: If the disk can't tell.
         """
-        places = [self._place(path) for path in paths]
-        return await self._off_loop(paths[0], lambda _: tuple(map(_read, places)))
+        places = {str(self._place(path)): path for path in paths}
+
+        def read() -> tuple[bytes | None, ...]:
+            return tuple(_read(Path(place)) for place in places)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(_disk, read)
+        except OSError as error:
+            raise self._trouble(places.get(str(error.filename), paths[0]), error) from error
 
     async def create(self, path: str, data: bytes) -> bool:
         """Create an object that must not exist yet; False means that it did.
@@ -148,9 +155,12 @@ class LocalStore:
         try:
             return await asyncio.get_running_loop().run_in_executor(_disk, action, place)
         except OSError as error:
-            message = f"{path}: {error.strerror or type(error).__name__}"
-            step = f"Check the media store {self.url}; nothing is bought until it answers."
-            raise RecordError(message, next_step=step) from error
+            raise self._trouble(path, error) from error
+
+    def _trouble(self, path: str, error: OSError) -> RecordError:
+        message = f"{path}: {error.strerror or type(error).__name__}"
+        step = f"Check the media store {self.url}; nothing is bought until it answers."
+        return RecordError(message, next_step=step)
 
 
 def local_store(url: str, *, served_at: str = "") -> LocalStore | None:

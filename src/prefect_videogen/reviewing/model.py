@@ -31,6 +31,7 @@ class Shown(_Frozen):
         model: Model id.
         seconds: Length asked for.
         price: Estimated price of buying it once more; None is unpriced.
+        count: How many takes of it are made; a new prompt buys them all.
         key: Key of its clip; empty if there is none.
         path: Where the clip lies in the media store.
         last_frame: Where its last frame lies, as PNG.
@@ -45,6 +46,7 @@ class Shown(_Frozen):
     model: str = ""
     seconds: float = 0
     price: Money | None = None
+    count: int = 1
     key: str = ""
     path: str = ""
     last_frame: str = ""

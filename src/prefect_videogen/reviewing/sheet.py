@@ -59,9 +59,19 @@ def _row(shot: Shown, link: Callable[[str], str], strips: Mapping[str, str]) -> 
         f"![{shot.shot}]({strips[shot.key]})" if shot.key in strips else "",
         _text(shot.prompt),
         _text(shot.take),
-        str(shot.price) if shot.price else "unpriced",
+        _price(shot),
         see,
     )
+
+
+def _price(shot: Shown) -> str:
+    """What another take costs, and a new prompt where that buys several."""
+    if shot.price is None:
+        return "unpriced"
+    if shot.count == 1:
+        return str(shot.price)
+    every = shot.price.model_copy(update={"amount": shot.price.amount * shot.count})
+    return f"{shot.price}, new prompt {every}"
 
 
 def _closing(question: Question, link: Callable[[str], str], media: str) -> list[str]:

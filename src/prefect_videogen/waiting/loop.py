@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from prefect_videogen.errors import JobNotFound, Throttled, VendorError, WaitTimeout
 from prefect_videogen.vendors import JobStatus
-from prefect_videogen.waiting.rules import Clocks, Schedule
+from prefect_videogen.waiting.rules import LOOKS_AT_OLD_JOBS, Clocks, Schedule
 
 Sleep = Callable[[float], Awaitable[None]]
 Glance = Callable[[], Awaitable[bool]]
@@ -91,7 +91,7 @@ async def wait_for_job(
         resumed: Whether an earlier run submitted it.
         schedule: When to look.
         time: Clock, sleep and chance.
-        on_change: Called with the vendor's word whenever it changes.
+        on_change: Called with the vendor's word whenever it changes, but for the last.
         reports: How others' records are noticed; they are read before each look, too.
         least: Least seconds between two looks that the request budget leaves just now.
         first: At which age a first look is worth it by what is known when it would be due: of many
@@ -106,18 +106,14 @@ async def wait_for_job(
     """
     start = time.monotonic() - age
     clocks = Clocks.begin(age, schedule)
+    fewest = LOOKS_AT_OLD_JOBS if age > schedule.deadline else 0
     begin = schedule.resumed_delay if resumed else schedule.next_delay
     delay = begin(age, time.chance())
-    word, looked = "", resumed or first is None
+    if await _until_first_look(delay, start, None if resumed else first, reports, time):
+        return None
+    word, looks = "", 0
     while True:
-        if await _rest(delay, reports, time):
-            return None
-        age = time.monotonic() - start
-        if not looked and first:
-            looked = True
-            delay = await first() - age
-            if delay > 0:
-                continue
+        age, looks = time.monotonic() - start, looks + 1
         delay = schedule.next_delay(age, time.chance(), least() if least else 0.0)
         try:
             status = await look()
@@ -125,16 +121,34 @@ async def wait_for_job(
             delay = _delay_after(error, delay, age, schedule)
         else:
             clocks = clocks.answered(age, status.state)
+            if status.state in {"succeeded", "failed"}:
+                return status
             if status.word != word:
                 word = status.word
                 if on_change:
                     on_change(word)
-            if status.state in {"succeeded", "failed"}:
-                return status
-        if passed := clocks.passed(age + delay):
+        if looks >= fewest and (passed := clocks.passed(age + delay)):
             message = f"the job {passed}; the vendor's last word was {word or 'none'}"
             step = "Run it again: it goes on waiting for the same job."
             raise WaitTimeout(message, job_id=job_id, next_step=step)
+        if await _rest(delay, reports, time):
+            return None
+
+
+async def _until_first_look(
+    delay: float,
+    start: float,
+    first: Callable[[], Awaitable[float]] | None,
+    reports: Reports | None,
+    time: Time,
+) -> bool:
+    """Rest until a first look is worth it; True as soon as the records hold the end."""
+    if await _rest(delay, reports, time):
+        return True
+    if first is None:
+        return False
+    more = await first() - (time.monotonic() - start)
+    return more > 0 and await _rest(more, reports, time)
 
 
 async def _rest(seconds: float, reports: Reports | None, time: Time) -> bool:

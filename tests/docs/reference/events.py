@@ -71,7 +71,7 @@ EVENTS = (
         balances,
         {
             "studio": "Name of the studio.",
-            "vendor": "`apixo` or `evolink`.",
+            "vendor": "The account's label, such as `apixo` or `apixo@sandbox`.",
             "balance": "What is left.",
             "unit": "`USD` at APIXO, `credits` at EvoLink.",
             "low_balance": "The number that it is below.",

@@ -28,6 +28,8 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
         "VIDEOGEN_ALLOW_UNPRICED": "`true` lets shots without a price be bought under a limit.",
         "VIDEOGEN_LIMIT_PER_RUN": "Most money for one run, in the prices' currency.",
         "VIDEOGEN_LIMIT_PER_MONTH": "Most money for all runs scheduled in one month (UTC).",
+        "VIDEOGEN_LOW_BALANCE": "Below this balance, in the vendor's own unit, a run that has "
+        "bought something warns and sends an event. Not set: never.",
         "VIDEOGEN_MODELS": "A YAML or JSON file with further models. It is read where flows run "
         "and where they are deployed, since run forms list the models.",
         "VIDEOGEN_SANDBOX": "Whether clips are kept apart from bought ones: `true`, `false` or "
