@@ -10,6 +10,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Literal
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict
@@ -227,8 +228,9 @@ async def callback_checks(addresses: CallbackAddresses, *, sandbox: bool) -> lis
     name = "callback endpoint"
     try:
         url = addresses.job_url(NOBODY, NEVER, sandbox=sandbox)
+        _ = urlsplit(url).port  # raises if it is none
         return [await _called_back(url)]
-    except (httpx.InvalidURL, ValueError, OverflowError):
+    except (httpx.InvalidURL, ValueError):
         detail = "its URL is no address that can be reached"
         step = "Correct the callback endpoint's URL."
         return [Check(name=name, ok="no", detail=detail, remedy=step)]
