@@ -99,9 +99,10 @@ def _is_reachable(url: str, *, sandbox: bool) -> bool:
     """Whether a vendor may be given an address below this one."""
     try:
         parts = urlsplit(url)
+        port_is_one = parts.port != 0  # reading it refuses what is none
     except ValueError:
         return False
-    if not parts.hostname or parts.query or parts.fragment:
+    if not (parts.hostname and port_is_one) or parts.query or parts.fragment:
         return False
     if sandbox:
         return parts.scheme in {"http", "https"}

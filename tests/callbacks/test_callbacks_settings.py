@@ -42,7 +42,9 @@ def test_plain_or_private_address_is_for_sandboxes_only(url):
     assert endpoint(url).job_url(KEY, 1, sandbox=True).startswith(url + "/")
 
 
-@pytest.mark.parametrize("url", ["", "hooks.example.org", "https://x.org?a=1", "ftp://x.org"])
+@pytest.mark.parametrize(
+    "url", ["", "hooks.example.org", "https://x.org?a=1", "ftp://x.org", "https://x.org:99999"]
+)
 @pytest.mark.parametrize("sandbox", [True, False])
 def test_address_that_no_vendor_can_use_is_refused(url, sandbox):
     with pytest.raises(StudioError, match="public https"):
