@@ -87,7 +87,9 @@ class CallbackEndpoint(Checkable, Block):
             raise StudioError(message, next_step=step)
         if not _is_reachable(self.url, sandbox=sandbox):
             message = "the callback endpoint is not a public https address"
-            raise StudioError(message, next_step="Put the receiver behind a public TLS proxy.")
+            raise StudioError(
+                message, next_step="Put the receiver behind a public TLS proxy; give its URL."
+            )
         url = f"{self.url.rstrip('/')}/{key}/{attempt}/{self.token(key, attempt)}"
         if len(url) >= LONGEST_URL:
             message = f"the callback address has {len(url)} characters"

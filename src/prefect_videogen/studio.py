@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
@@ -28,8 +28,6 @@ from prefect_videogen.budgets import Journal
 from prefect_videogen.capabilities import MODELS, Model, parse_models
 from prefect_videogen.downloading import open_client as open_download_client
 from prefect_videogen.errors import StudioError
-from prefect_videogen.media.arrival import Arrival, look_over
-from prefect_videogen.media.inspectors import Inspectors
 from prefect_videogen.plan import PlannedClip, Price, StudioFacts
 from prefect_videogen.records import ClipRecords, Store
 from prefect_videogen.vendors import Account, Balance, Timeouts, VendorClient, open_client
@@ -49,6 +47,10 @@ from prefect_videogen.waiting import (
     room_for_fetching,
     spacing,
 )
+
+if TYPE_CHECKING:
+    from prefect_videogen.media.arrival import Arrival
+    from prefect_videogen.media.inspectors import Inspectors
 
 MOST_SENDING = 50
 """Submissions under way at one model; fewer than a client has connections."""
@@ -135,7 +137,7 @@ class OpenStudio:
         self._clients: dict[str, VendorClient] = {}
         self.fetching = Gate(lambda: room_for_fetching(self._looking()))
         """Held by a flow while it downloads a clip."""
-        self._inspectors = Inspectors()
+        self._inspectors: Inspectors | None = None
         self._downloads: httpx.AsyncClient | None = None
         self._journals: dict[str, Journal] = {}
         self._held: dict[str, _Held] = {}
@@ -160,8 +162,9 @@ class OpenStudio:
         await self._exit.aclose()
         self._clients.clear()
         self._downloads = None
-        done, self._inspectors = self._inspectors, Inspectors()
-        await asyncio.to_thread(done.end)
+        done, self._inspectors = self._inspectors, None
+        if done:
+            await asyncio.to_thread(done.end)
 
     def facts(self) -> StudioFacts:
         """What planning must know; without keys."""
@@ -292,12 +295,17 @@ class OpenStudio:
         Raises:
             MediaError: If it is none, or damaged.
         """
+        # PyAV loads slowly, and planning needs none of it.
+        from prefect_videogen.media.arrival import look_over  # noqa: PLC0415
+        from prefect_videogen.media.inspectors import Inspectors  # noqa: PLC0415
+
         shared = self._share()
+        inspectors = self._inspectors = self._inspectors or Inspectors()
         shared.arrived += 1
         try:
             async with shared.decoding:
-                many = self._inspectors.started or shared.arrived > MOST_DECODED_HERE
-                how = self._inspectors.look_over if many else look_over
+                many = inspectors.started or shared.arrived > MOST_DECODED_HERE
+                how = inspectors.look_over if many else look_over
                 return await asyncio.to_thread(how, path)
         finally:
             shared.arrived -= 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 TALLEST = 9000
 """Pixels of the tallest screenshot."""
@@ -58,7 +58,10 @@ class Form:
 
     def write_json(self, label: str, value: object, number: int = 0) -> None:
         """Replace what stands in a JSON editor."""
-        self.part(label, number).within.get_by_role("textbox").fill(json.dumps(value))
+        editor = self.part(label, number).within.get_by_role("textbox")
+        expect(editor).not_to_have_text("")  # its first text comes late, and would be added
+        editor.fill(json.dumps(value))
+        expect(editor).to_have_text(json.dumps(value))
 
     def add(self, label: str, count: int = 1) -> Form:
         """Add items to a list; gives the list."""
