@@ -10,6 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
+TRIES = 10
 TALLEST = 9000
 """Pixels of the tallest screenshot."""
 
@@ -60,7 +61,12 @@ class Form:
         """Replace what stands in a JSON editor."""
         editor = self.part(label, number).within.get_by_role("textbox")
         expect(editor).not_to_have_text("")  # its first text comes late, and would be added
-        editor.fill(json.dumps(value))
+        for _ in range(TRIES):  # an editor that is just being drawn forgets what was selected
+            editor.click()
+            self.page.keyboard.press("Control+A")
+            self.page.keyboard.insert_text(json.dumps(value))
+            if editor.inner_text().strip() == json.dumps(value):
+                break
         expect(editor).to_have_text(json.dumps(value))
 
     def add(self, label: str, count: int = 1) -> Form:
