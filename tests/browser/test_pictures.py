@@ -128,6 +128,11 @@ def test_run_form_is_pictured_filled_in(filmed, page, keep, tmp_path):
 
 def test_run_and_its_shots_are_pictured(filmed, page, keep, tmp_path):
     house = filmed.house
+    # The server writes task runs down after the run itself has ended, and the page asks once.
+    until(
+        lambda: [name for name in house.completed_tasks(filmed.run) if "stitch" in name] or None,
+        "the task run that stitches",
+    )
     page.goto(f"{house.ui}/runs/flow-run/{filmed.run}?tab=TaskRuns")
     page.get_by_text("stitch").first.wait_for()
     page.screenshot(path=tmp_path / "run.png")
