@@ -11,6 +11,8 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 TRIES = 10
+"""To write into an editor."""
+
 TALLEST = 9000
 """Pixels of the tallest screenshot."""
 

@@ -15,7 +15,8 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from tests.browser.forms import Form
 from tests.browser.house import program, until
 from tests.review.conftest import environment
-from tests.review.theatre import POOL, Theatre, processes_of
+from tests.review.theatre import POOL, Theatre
+from tests.runs import processes_of
 from tests.seaweed import free_port
 
 from prefect_videogen.apart import run_apart

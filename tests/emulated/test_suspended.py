@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -24,6 +23,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.utilities.callables import parameter_schema
 from tests.emulated.test_batch import board, runs_of
+from tests.runs import PATIENCE, processes_of, until
 from tests.seaweed import free_port
 
 from prefect_videogen import Batch, collect_results, generate_batch, generate_storyboard
@@ -35,7 +35,6 @@ from prefect_videogen.sleeping import Sleep
 
 PROGRAM = "from prefect_videogen.cli import main; main()"
 POOL = "sleeping"
-PATIENCE = 120.0
 SPEED = 20.0
 MINUTES = 10 * 60 / SPEED
 
@@ -43,26 +42,6 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="lists processes in /proc"),
 ]
-
-
-async def until(question, *, patience: float = PATIENCE):
-    """Ask until the answer is something."""
-    give_up = time.monotonic() + patience
-    while not (answer := await question()):
-        assert time.monotonic() < give_up, "it never happened"
-        await asyncio.sleep(0.1)
-    return answer
-
-
-def processes_of(run: FlowRun) -> set[int]:
-    """The processes that a flow run is executed in, by what they were started with."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            about = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
-            if str(run.id).encode() in about:
-                found.add(int(folder.name))
-    return found
 
 
 @dataclass
@@ -101,8 +80,10 @@ class Theatre:
         note = self.media / f"runs/{run.id}/sleeping{f'-{number}' if number > 1 else ''}.json"
 
         async def is_gone() -> bool:
-            self.seen.setdefault(str(run.id), set()).update(processes_of(run))
-            return note.exists() and await self.state(run) == "Suspended" and not processes_of(run)
+            self.seen.setdefault(str(run.id), set()).update(processes_of(run.id))
+            return (
+                note.exists() and await self.state(run) == "Suspended" and not processes_of(run.id)
+            )
 
         await until(is_gone)
         return Sleep.model_validate_json(note.read_bytes())
@@ -294,7 +275,7 @@ async def test_suspended_runs_of_a_batch_hold_their_places_and_no_process(deploy
         for run in (first, second):
             await theatre.asleep(run, 1)
             assert theatre.seen[str(run.id)]
-        assert processes_of(batch)
+        assert processes_of(batch.id)
         assert await started(2)  # whoever sleeps keeps its place
         assert len(theatre.emulator.jobs) == 2
         theatre.clock.advance(MINUTES)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,33 +18,13 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.utilities.callables import parameter_schema
+from tests.runs import processes_of, until
 
 from prefect_videogen import generate_storyboard
 from prefect_videogen.emulator import Emulator
 from prefect_videogen.filming import Film
 
-PATIENCE = 120.0
 POOL = "reviewing"
-
-
-async def until(question, *, patience: float = PATIENCE):
-    """Ask until the answer is something."""
-    give_up = time.monotonic() + patience
-    while not (answer := await question()):
-        assert time.monotonic() < give_up, "it never happened"
-        await asyncio.sleep(0.1)
-    return answer
-
-
-def processes_of(run: UUID) -> set[int]:
-    """The processes that a flow run is executed in, by what they were started with."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            about = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
-            if str(run).encode() in about:
-                found.add(int(folder.name))
-    return found
 
 
 @dataclass
