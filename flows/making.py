@@ -52,6 +52,7 @@ from prefect_videogen.survey import Board, Survey, survey
 from prefect_videogen.tasks import download, report, submit, wait
 from prefect_videogen.tasks.films import stitch_asset, tell_finished
 from prefect_videogen.tasks.showing import shown
+from prefect_videogen.waiting import Rush
 
 logger = logging.getLogger(__name__)
 
@@ -194,6 +195,7 @@ class _Making:
         self.surveyed = surveyed
         self.options = options
         self.asked: dict[str, dict[str, Any]] = {}
+        self.rush = Rush(self.studio.time)
 
     async def make(self) -> Film:
         """Buy, fetch and stitch; ask where that has to be approved."""
@@ -311,9 +313,11 @@ class _Making:
         """Submit, wait and download; a job that failed for a passing reason is bought again."""
         options = self.options
         for number in range(1, MOST_JOBS + 1):
-            job = await self._submit(request, allowance)
+            with self.rush.buying():
+                job = await self._submit(request, allowance)
             try:
                 await self.rest.until_over(request.clip.id, job)
+                await self.rush.over(self._silence(job))
                 job_done = await wait(job, options.studio)
                 async with self.studio.fetching:
                     return await download(job_done, options.studio, handing=handing)
@@ -326,6 +330,11 @@ class _Making:
                     raise
                 logger.warning("Shot %s: job %s: %s", job.shot, job.job_id, error.message)
         raise AssertionError  # the last round returns or raises
+
+    def _silence(self, job: Job) -> float:
+        """Seconds in which nothing can be known of a job yet: half of the shortest documented."""
+        age = self.studio.time.now() - job.submitted_at
+        return job.expected[0] / 2 / self.studio.account(job.vendor).speed - age
 
     async def _submit(self, request: ClipRequest, allowance: Allowance) -> Job:
         """Buy the clip within what the run may, or find the job that was bought before."""

@@ -148,7 +148,7 @@ def open_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.Asyn
         transport=transport,
         verify=_tls(),
         cookies=no_cookies,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=8),
     )
 
 

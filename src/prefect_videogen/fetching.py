@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -165,8 +168,7 @@ def _tell_tail(job: Job, tail: TailFacts, handing: Handing) -> None:
 
 
 async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready) -> Stored:
-    with tempfile.TemporaryDirectory(prefix="videogen-") as folder:
-        place = Path(folder) / "clip.mp4"
+    async with _scratch() as place:
         sha256 = await _download(studio, job, ready, place)
         try:
             arrived = await studio.look_over(place)
@@ -177,6 +179,18 @@ async def _fetch_and_store(studio: OpenStudio, job: Job, ready: Ready) -> Stored
                 message, shot=job.shot, job_id=job.job_id, next_step=step
             ) from error
         return await _store(studio, job, place, sha256, arrived)
+
+
+@asynccontextmanager
+async def _scratch() -> AsyncIterator[Path]:
+    """A file for a clip on its way; a folder around it would cost a thousand clips a second."""
+    handle, name = tempfile.mkstemp(prefix="videogen-", suffix=".mp4")
+    os.close(handle)
+    place = Path(name)
+    try:
+        yield place
+    finally:
+        await asyncio.to_thread(place.unlink, missing_ok=True)
 
 
 async def _store(

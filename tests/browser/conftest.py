@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 # Off: what Chromium would fetch for itself, and what a machine without a screen lacks.
 SWITCHES = [
@@ -20,7 +28,12 @@ SWITCHES = [
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
+    # Nor does a page get at anybody else: Prefect's UI would count its visitors elsewhere.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
+
+PATIENCE = 90_000.0
+"""Milliseconds for what a page shows: two cores may hold two servers and their workers."""
 
 
 @dataclass
@@ -59,6 +72,8 @@ def chromium() -> Iterator[Browser]:
 def browser_page(chromium: Browser) -> Iterator[BrowserPage]:
     """An empty page of 1280x720 in a fresh profile."""
     context = chromium.new_context()
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
     opened = BrowserPage(context.new_page())
 
     def on_console(message: ConsoleMessage) -> None:

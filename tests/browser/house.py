@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from playwright.sync_api import Page
+from playwright.sync_api import TimeoutError as NotShown
 from pydantic import SecretStr
 
 from prefect_videogen.blocks import ApixoCredentials, EvolinkCredentials, MediaStore, Studio
@@ -21,6 +23,9 @@ from prefect_videogen.emulator import Emulator
 
 PATIENCE = 180.0
 """Seconds until a test gives up waiting for something."""
+
+SLOWEST = 60.0
+"""Seconds for an answer: a server that two other tests' programs share two cores with is slow."""
 
 T = TypeVar("T")
 
@@ -77,19 +82,30 @@ class House:
     def ui(self) -> str:
         return self.api.removesuffix("/api") + "/v2"
 
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the server until it answers: it is restarted by nobody, but can be slow."""
+
+        def answered() -> httpx.Response | None:
+            with contextlib.suppress(httpx.TransportError):
+                found = httpx.request(method, f"{self.api}/{path}", json=body, timeout=SLOWEST)
+                return None if found.is_server_error else found
+            return None
+
+        answer = until(answered, f"an answer to {path}")
+        return answer.json() if answer.is_success else None
+
     def deployment(self, flow: str) -> dict[str, Any] | None:
         """A flow's deployment, if it is there."""
-        with contextlib.suppress(httpx.TransportError):
-            answer = httpx.get(f"{self.api}/deployments/name/{flow}/videogen")
-            return answer.json() if answer.status_code == 200 else None
-        return None
+        found: dict[str, Any] | None = self.ask("GET", f"deployments/name/{flow}/videogen")
+        return found
 
     def run(self, run: str) -> dict[str, Any]:
-        return httpx.get(f"{self.api}/flow_runs/{run}").json()
+        found: dict[str, Any] = self.ask("GET", f"flow_runs/{run}")
+        return found
 
     def artifacts(self, run: str) -> list[dict[str, Any]]:
         wanted = {"flow_runs": {"id": {"any_": [run]}}}
-        return httpx.post(f"{self.api}/artifacts/filter", json=wanted).json()
+        return list(self.ask("POST", "artifacts/filter", wanted))
 
     def completed_tasks(self, run: str) -> list[str]:
         """Names of a run's completed task runs, as far as the server has written them down."""
@@ -97,11 +113,10 @@ class House:
             "flow_runs": {"id": {"any_": [run]}},
             "task_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
         }
-        found = httpx.post(f"{self.api}/task_runs/filter", json=wanted, timeout=60).json()
-        return [each["name"] for each in found]
+        return [each["name"] for each in self.ask("POST", "task_runs/filter", wanted)]
 
     def count_runs(self) -> int:
-        return httpx.post(f"{self.api}/flow_runs/count", json={}).json()
+        return int(self.ask("POST", "flow_runs/count", {}))
 
     def ended(self, run: str) -> dict[str, Any]:
         """Wait until a run has ended; gives it."""
@@ -119,9 +134,22 @@ class House:
         return film
 
 
+def open_shown(page: Page, url: str, text: str) -> None:
+    """Open a page of the UI that shows a text; one that asked the server too soon asks again."""
+
+    def shown() -> bool | None:
+        page.goto(url)
+        with contextlib.suppress(NotShown):
+            page.get_by_text(text).first.wait_for(timeout=20_000)
+            return True
+        return None
+
+    until(shown, f"{text!r} on {url}")
+
+
 def answers(url: str) -> bool | None:
     with contextlib.suppress(httpx.TransportError):
-        return httpx.get(url).status_code == 200 or None
+        return httpx.get(url, timeout=SLOWEST).status_code == 200 or None
     return None
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, ViewportSize
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from tests.browser.forms import Form
-from tests.browser.house import House, answers, program, studio_of, until
+from tests.browser.house import House, answers, open_shown, program, studio_of, until
 from tests.seaweed import free_port
 
 from prefect_videogen import Film, generate_storyboard_sync
@@ -105,7 +105,6 @@ def keep(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
 def page(browser_page) -> Page:
     found: Page = browser_page.page
     found.set_viewport_size(DESK)
-    found.set_default_timeout(30_000)
     return found
 
 
@@ -133,13 +132,11 @@ def test_run_and_its_shots_are_pictured(filmed, page, keep, tmp_path):
         lambda: [name for name in house.completed_tasks(filmed.run) if "stitch" in name] or None,
         "the task run that stitches",
     )
-    page.goto(f"{house.ui}/runs/flow-run/{filmed.run}?tab=TaskRuns")
-    page.get_by_text("stitch").first.wait_for()
+    open_shown(page, f"{house.ui}/runs/flow-run/{filmed.run}?tab=TaskRuns", "stitch")
     page.screenshot(path=tmp_path / "run.png")
     keep(tmp_path / "run.png")
     (table,) = [each for each in house.artifacts(filmed.run) if each["key"] == f"film-{SLUG}"]
-    page.goto(f"{house.ui}/artifacts/artifact/{table['id']}")
-    page.get_by_text("breakfast").first.wait_for()
+    open_shown(page, f"{house.ui}/artifacts/artifact/{table['id']}", "breakfast")
     page.screenshot(path=tmp_path / "shots.png")
     keep(tmp_path / "shots.png")
 

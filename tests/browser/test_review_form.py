@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Locator, expect
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from tests.browser.forms import Form
-from tests.browser.house import program, until
+from tests.browser.house import answers, program, until
 from tests.review.conftest import environment
 from tests.review.theatre import POOL, Theatre
 from tests.runs import processes_of
@@ -47,18 +46,11 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
             patch.delenv(name, raising=False)
         for name, value in environment(emulator, media).items():
             patch.setenv(name, value)
-        until(lambda: _is_up(api), "the server")
+        until(lambda: answers(f"{api}/health"), "the server")
         worker = ("-m", "prefect", "worker", "start", "-p", POOL, "-t", "process")
         quick = {**prefect, "PREFECT_WORKER_QUERY_SECONDS": "0.5"}
         with program(folder / "worker.log", quick, *worker):
             yield Theatre(emulator, media, folder / "worker.log")
-
-
-def _is_up(api: str) -> bool | None:
-    try:
-        return httpx.get(f"{api}/health").status_code == 200 or None
-    except httpx.TransportError:
-        return None
 
 
 def keep(page: Any, name: str, folder: Path) -> None:
@@ -90,7 +82,6 @@ def resume(page: Any, dialog: Locator) -> dict[str, Any]:
 
 def test_film_is_approved_in_the_browser_with_one_shot_redone(theatre, browser_page, tmp_path):
     page = browser_page.page
-    page.route("**/*amplitude*/**", lambda route: route.abort())
     shots = [
         {"id": "sea", "prompt": "A grey sea under a wide sky"},
         {"id": "boat", "prompt": "A boat comes in", "first_frame": "previous"},

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from tests.browser.forms import Form, Submitted, picture_of
-from tests.browser.house import PATIENCE, House, answers, program, studio_of, until
+from tests.browser.house import PATIENCE, House, answers, open_shown, program, studio_of, until
 from tests.seaweed import free_port
 
 from prefect_videogen.apart import run_apart
@@ -94,7 +94,6 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(house: House, browser_page: Any) -> Page:
     page: Page = browser_page.page
     page.set_viewport_size({"width": 1280, "height": 900})
-    page.set_default_timeout(30_000)
     return page
 
 
@@ -368,9 +367,9 @@ def test_what_no_model_can_do_is_refused_with_words_on_the_run_page(house, opene
 
     assert run["state_type"] == "FAILED"
     assert len(house.emulator.requests) == requests
-    page.goto(f"{house.ui}/runs/flow-run/{run['id']}?tab=Logs")
+    # A run's log arrives after its end, in one piece.
+    open_shown(page, f"{house.ui}/runs/flow-run/{run['id']}?tab=Logs", "StoryboardError")
     log = page.get_by_text("StoryboardError").last
-    log.wait_for()
     picture_of(page, gallery / "run-refused.png")
     text = log.inner_text()
     assert "shot 01: seconds = 7" in text

@@ -143,6 +143,6 @@ def until(found: Callable[[], bool], what: str) -> None:
 def answers(url: str) -> bool:
     """Whether an address answers well."""
     try:
-        return httpx.get(url).status_code == 200
+        return httpx.get(url, timeout=60).status_code == 200
     except httpx.TransportError:
         return False

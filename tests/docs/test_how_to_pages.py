@@ -106,7 +106,7 @@ def test_a_model_of_ones_own_is_known_played_made_and_limited(tmp_path):
     with reader.leaves_running(emulator):
         until(lambda: answers(f"{at}/_emulator/report"), "the emulator")
         said = read_on(reader, blocks)
-        assert httpx.get(f"{at}/_emulator/report").json()["charges"] == 1
+        assert httpx.get(f"{at}/_emulator/report", timeout=60).json()["charges"] == 1
     assert "1 of 1 clips to buy" in said["use"]
     assert "1 bought" in said["use"]
     assert "paper-boat-1 to 5 jobs at once" in said["use"]

@@ -133,9 +133,7 @@ def test_server_starts_and_flows_are_served_from_it(project):
     server = ["prefect", "server", "start", "--port", str(port)]
     serving = [sys.executable, "-m", "prefect_videogen.deployments.serve"]
     with saying("/docs", server, folder, told), saying("collect-results", serving, folder, told):
-        found = httpx.get(
-            f"{told['PREFECT_API_URL']}/deployments/name/generate-storyboard/videogen"
-        )
+        found = httpx.get(f"{api}/deployments/name/generate-storyboard/videogen", timeout=60)
         assert found.status_code == 200
 
 

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def charged(emulator: int) -> int:
-    return int(httpx.get(f"http://127.0.0.1:{emulator}/_emulator/report").json()["charges"])
+    report = httpx.get(f"http://127.0.0.1:{emulator}/_emulator/report", timeout=60)
+    return int(report.json()["charges"])
 
 
 def test_what_it_installs_is_what_the_other_pages_install():
@@ -77,7 +78,7 @@ def test_a_reader_gets_all_its_films_and_pays_only_for_what_is_new(tmp_path):
             with leaves_running("daily"):
                 daily = f"{api}/deployments/name/generate-storyboard/daily"
                 until(lambda: answers(daily), "the daily deployment")
-                assert httpx.get(daily).json()["schedules"][0]["active"]
+                assert httpx.get(daily, timeout=60).json()["schedules"][0]["active"]
                 assert "good-morning" in reads("now")
                 assert charged(vendor) == 6
     assert done == list(BLOCKS)

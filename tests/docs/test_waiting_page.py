@@ -102,7 +102,8 @@ def test_its_commands_save_the_endpoint_and_start_a_receiver(environment, tmp_pa
                 assert line, seen
                 seen += line
             assert f"callbacks for {EXPORTED['VIDEOGEN_CALLBACK_URL']} " in seen
-            assert httpx.post(f"http://127.0.0.1:{port}{FORGED}", json={}).status_code == 404
+            forged = httpx.post(f"http://127.0.0.1:{port}{FORGED}", json={}, timeout=60)
+            assert forged.status_code == 404
         finally:
             deadline.cancel()
             process.terminate()

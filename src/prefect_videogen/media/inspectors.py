@@ -29,6 +29,9 @@ from prefect_videogen.media.tails import TailFacts
 _NEEDED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "TMPDIR")
 """What a child gets of the environment."""
 
+NICENESS = 5
+"""By how much a child gives way: what is ready can wait, a job that has ended is to be noticed."""
+
 
 _READY = b"ready\n"
 
@@ -174,7 +177,9 @@ def _answer_to(path: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Be a child process."""
+    """Be a child process, which gives way to whoever asks after jobs."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     answers.write(_READY)

@@ -8,9 +8,9 @@ that fails is `StatusUnavailable`, even before sending, for it says nothing abou
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-from collections.abc import Generator, Mapping
-from contextlib import nullcontext
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, NamedTuple, Self
@@ -26,7 +26,7 @@ LARGEST_ANSWER = 1024 * 1024
 """Most bytes read of an answer; the longest documented one is a page of the task list."""
 
 MOST_ASKING = 16
-"""Queries under way at once at one vendor, and connections that are kept for them."""
+"""Queries under way at once at one vendor, each on a connection of its own."""
 
 Purpose = Literal["submit", "status", "balance", "list", "upload"]
 
@@ -135,8 +135,9 @@ class HttpSession:
         self._account = account
         self._timeouts = timeouts
         self._auth = _BearerAuth(account)
-        # httpx looks at all connections for each request: fewer cost less than a thousand waiting.
-        self._asking = asyncio.Semaphore(MOST_ASKING)
+        # A client looks at all its connections, twice for each request: so each has only one. The
+        # one used last is used next, while it is open.
+        self._idle: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
         common: dict[str, Any] = {
             "headers": {"User-Agent": user_agent(), "Accept-Encoding": "identity"},
             "follow_redirects": False,
@@ -144,16 +145,21 @@ class HttpSession:
             "trust_env": not is_private_host(account.base_url),
         }
         if transport is not None:
-            self._client = httpx.AsyncClient(transport=transport, **common)
-            self._fresh_client = self._client
+            self._fresh_client = httpx.AsyncClient(transport=transport, **common)
+            self._open(itertools.repeat(self._fresh_client, MOST_ASKING))
             return
         common["verify"] = httpx.create_ssl_context(trust_env=common["trust_env"])
-        asking = httpx.Limits(max_connections=MOST_ASKING)
-        self._client = httpx.AsyncClient(limits=asking, **common)
+        one = httpx.Limits(max_connections=1)
+        self._open(httpx.AsyncClient(limits=one, **common) for _ in range(MOST_ASKING))
         # A kept connection may close under the very request that reuses it, which would leave a
         # paid POST unknown for nothing: submissions get a connection of their own.
         fresh = httpx.Limits(max_connections=100, max_keepalive_connections=0)
         self._fresh_client = httpx.AsyncClient(limits=fresh, **common)
+
+    def _open(self, clients: Iterable[httpx.AsyncClient]) -> None:
+        self._clients = tuple(clients)
+        for client in self._clients:
+            self._idle.put_nowait(client)
 
     async def __aenter__(self) -> Self:
         return self
@@ -163,8 +169,8 @@ class HttpSession:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
-        await self._fresh_client.aclose()
+        for client in (*self._clients, self._fresh_client):
+            await client.aclose()
 
     async def send(self, call: Call) -> HttpAnswer:
         """Send one request and read its answer, once.
@@ -181,15 +187,19 @@ class HttpSession:
             StatusUnavailable: If any other call failed; transient.
         """
         # Those who send a submission have a gate of their own, before they claim.
-        gate = nullcontext() if call.purpose == "submit" else self._asking
-        async with gate:
-            return await self._send(call)
+        if call.purpose == "submit":
+            return await self._send(call, self._fresh_client)
+        client = await self._idle.get()
+        try:
+            return await self._send(call, client)
+        finally:
+            self._idle.put_nowait(client)
 
-    async def _send(self, call: Call) -> HttpAnswer:
+    async def _send(self, call: Call, client: httpx.AsyncClient) -> HttpAnswer:
         sent = _Sent()
         try:
             async with asyncio.timeout(self._timeouts.total_of(call.purpose)):
-                return await self._exchange(call, sent)
+                return await self._exchange(call, client, sent)
         except _NEVER_SENT as error:
             # A proxy's refusal comes after a CONNECT that the trace takes for a request.
             never = not sent.anything or isinstance(error, httpx.ProxyError)
@@ -201,8 +211,7 @@ class HttpSession:
         # Raised out here, so that httpx's exception, which holds the request, is no part of it.
         raise failure
 
-    async def _exchange(self, call: Call, sent: _Sent) -> HttpAnswer:
-        client = self._fresh_client if call.purpose == "submit" else self._client
+    async def _exchange(self, call: Call, client: httpx.AsyncClient, sent: _Sent) -> HttpAnswer:
         async with client.stream(
             call.method,
             call.url,

@@ -8,6 +8,7 @@ from prefect_videogen.waiting.gate import Gate, room_for_fetching
 from prefect_videogen.waiting.loop import Reports, Time, wait_for_job
 from prefect_videogen.waiting.pacing import LocalSlots, Pace
 from prefect_videogen.waiting.rules import Clocks, Schedule, fair_interval, schedule_for, spacing
+from prefect_videogen.waiting.rush import Rush
 from prefect_videogen.waiting.slots import (
     Limit,
     Slot,
@@ -27,6 +28,7 @@ __all__ = [
     "LocalSlots",
     "Pace",
     "Reports",
+    "Rush",
     "Schedule",
     "Slot",
     "SlotSource",
