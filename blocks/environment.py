@@ -14,6 +14,7 @@ from prefect_videogen.blocks.callbacks import CallbackEndpoint
 from prefect_videogen.blocks.credentials import ApixoCredentials, EvolinkCredentials, Sandbox
 from prefect_videogen.blocks.media import MediaStore
 from prefect_videogen.blocks.studio import Studio
+from prefect_videogen.blocks.variables import unknown_variables
 from prefect_videogen.errors import StudioError
 from prefect_videogen.plan import Price
 from prefect_videogen.vendors import APIXO_URL, EVOLINK_FILES_URL, EVOLINK_URL
@@ -29,8 +30,12 @@ def studio_from_environment(environment: Mapping[str, str]) -> Studio:
         environment: The variables, usually `os.environ`.
 
     Raises:
-        StudioError: If a variable is wrong, or there is no key at all.
+        StudioError: If a variable is wrong or misspelt, or there is no key at all.
     """
+    for name, meant in unknown_variables(environment).items():
+        if meant:  # a limit that nobody reads would cost money
+            message = f"{name} is no setting"
+            raise StudioError(message, next_step=f"Write {meant}, or remove it.")
     get = environment.get
     sandbox, speed = _sandbox(get("VIDEOGEN_SANDBOX", "")), _speed(get("VIDEOGEN_SPEED", ""))
     apixo = evolink = callbacks = None

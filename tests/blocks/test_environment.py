@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from prefect_videogen.blocks import CallbackEndpoint, MediaStore, load_studio
 from prefect_videogen.blocks.environment import studio_from_environment
+from prefect_videogen.blocks.variables import unknown_variables
 from prefect_videogen.errors import StudioError
 
 KEY = {"VIDEOGEN_APIXO_API_KEY": "secret-key"}
@@ -54,6 +55,7 @@ def test_a_gateway_in_the_own_network_can_be_no_sandbox():
         ({**KEY, "VIDEOGEN_ALLOW_UNPRICED": "perhaps"}, "VIDEOGEN_ALLOW_UNPRICED"),
         ({**KEY, "VIDEOGEN_PRICES": "cheap"}, "VIDEOGEN_PRICES"),
         ({**KEY, "VIDEOGEN_PRICES": '[{"modell": "x"}]'}, "VIDEOGEN_PRICES"),
+        ({**KEY, "VIDEOGEN_LIMIT_PER_RUNS": "5"}, "VIDEOGEN_LIMIT_PER_RUNS"),
     ],
 )
 def test_a_wrong_variable_is_named(environment, named):
@@ -61,6 +63,25 @@ def test_a_wrong_variable_is_named(environment, named):
         studio_from_environment(environment)
     assert caught.value.next_step
     assert "secret-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("VIDEOGEN_LIMIT_PER_RUNS", "VIDEOGEN_LIMIT_PER_RUN"),
+        ("VIDEOGEN_LIMIT_RUN", "VIDEOGEN_LIMIT_PER_RUN"),
+        ("VIDEOGEN_APIXO_KEY", "VIDEOGEN_APIXO_API_KEY"),
+        ("VIDEOGEN_MEDIAURL", "VIDEOGEN_MEDIA_URL"),
+        ("VIDEOGEN_SCREENSHOTS", ""),
+        ("VIDEOGEN_OUR_OWN_FOLDER", ""),
+    ],
+)
+def test_a_variable_that_nothing_reads_is_told_from_a_misspelt_one(name, meant):
+    assert unknown_variables([*KEY, name, "HOME"]) == {name: meant}
+
+
+def test_a_variable_of_the_users_own_is_let_be():
+    assert studio_from_environment({**KEY, "VIDEOGEN_OUR_OWN_FOLDER": "x"}).apixo
 
 
 def test_a_speed_outside_the_sandbox_is_refused():

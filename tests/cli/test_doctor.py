@@ -29,6 +29,7 @@ from prefect_videogen.cli.installation import (
     deployment_checks,
     numbers,
     server_checks,
+    variable_checks,
     version_checks,
 )
 from prefect_videogen.errors import StudioError
@@ -95,6 +96,16 @@ class TestVersions:
     )
     def test_versions_are_read_by_their_numbers(self, text, read):
         assert numbers(text) == read
+
+
+class TestVariables:
+    def test_what_nothing_reads_is_named_and_a_misspelt_one_is_wrong(self):
+        names = ("VIDEOGEN_MEDIAURL", "VIDEOGEN_OUR_OWN_FOLDER", "VIDEOGEN_SPEED", "HOME")
+        misspelt, own = variable_checks(dict.fromkeys(names, "a secret"))
+        assert (misspelt.ok, own.ok) == ("no", "warn")
+        assert "VIDEOGEN_MEDIA_URL" in misspelt.remedy
+        assert "VIDEOGEN_OUR_OWN_FOLDER" in own.detail
+        assert "a secret" not in f"{misspelt} {own}"
 
 
 class TestServer:

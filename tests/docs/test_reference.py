@@ -9,9 +9,9 @@ from urllib.parse import unquote
 import pytest
 from tests.docs import generate
 from tests.docs.reference.fields import FLOWS
-from tests.docs.reference.variables import VARIABLES
 
 from prefect_videogen import flows
+from prefect_videogen.blocks.variables import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

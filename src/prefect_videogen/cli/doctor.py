@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
@@ -58,9 +59,9 @@ async def examine(name: str) -> CheckReport:
 
     from prefect_videogen.blocks.opening import ENVIRONMENT
     from prefect_videogen.blocks.wakes import server_is_shared
-    from prefect_videogen.cli.installation import font_check, version_checks
+    from prefect_videogen.cli.installation import font_check, variable_checks, version_checks
 
-    checks = [*version_checks(), font_check()]
+    checks = [*version_checks(), font_check(), *variable_checks(os.environ)]
     async with AsyncExitStack() as stack:
         # One answer is enough to know whether somebody answers.
         stack.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL
 
 from prefect_videogen.blocks import BLOCK_TYPES
+from prefect_videogen.blocks.variables import unknown_variables
 from prefect_videogen.blocks.wakes import server_host, server_is_shared
 from prefect_videogen.checking import Check, failed
 
@@ -78,6 +79,23 @@ def version_checks(versions: dict[str, str] | None = None) -> list[Check]:
         step = 'Install an older one where the server runs: pip install "sqlalchemy<2.1".'
         checks.append(Check(name="SQLAlchemy", ok="warn", detail=detail, remedy=step))
     return checks
+
+
+def variable_checks(environment: Mapping[str, str]) -> list[Check]:
+    """Name variables that look like settings and are none.
+
+    Args:
+        environment: The variables, usually `os.environ`.
+    """
+    return [
+        Check(
+            name="settings",
+            ok="no" if meant else "warn",
+            detail=f"{name} is set, but nothing reads it",
+            remedy=f"Write {meant}, or remove it." if meant else "Remove it if it is meant for us.",
+        )
+        for name, meant in unknown_variables(environment).items()
+    ]
 
 
 def numbers(text: str) -> tuple[int, ...]:

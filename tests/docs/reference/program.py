@@ -9,10 +9,10 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from tests.docs.reference.text import code, default_of, first_sentence, one_line, section, table
-from tests.docs.reference.variables import VARIABLES
 from typer.models import ArgumentInfo, CommandInfo, OptionInfo
 
 from prefect_videogen import errors
+from prefect_videogen.blocks.variables import VARIABLES
 from prefect_videogen.buying.policy import VERDICTS, Next, verdict_on
 from prefect_videogen.cli.app import app, exit_code_of
 from prefect_videogen.errors import VendorError, VideoGenError

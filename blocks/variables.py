@@ -1,8 +1,12 @@
-"""The environment variables that the program reads, in words; a test finds them in its source."""
+"""The environment variables that the program reads, in words, and those that only look like one.
+
+A test finds them in the source; the reference is written from here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from types import MappingProxyType
 
 VARIABLES: Mapping[str, str] = MappingProxyType(
@@ -39,3 +43,23 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
     }
 )
 """What each variable sets, by name, in the order of the documentation."""
+
+PREFIX = "VIDEOGEN_"
+
+LIKENESS = 0.85
+"""From which likeness on (0 to 1, as difflib counts) a name is taken for a slip of the fingers."""
+
+
+def unknown_variables(names: Iterable[str]) -> dict[str, str]:
+    """Find variables that look like ours but set nothing.
+
+    Args:
+        names: Names of variables, usually `os.environ`.
+
+    Returns:
+        What each was probably meant to be, by name; empty if it is like none of ours.
+    """
+    unknown = sorted(name for name in names if name.startswith(PREFIX) and name not in VARIABLES)
+    return {
+        name: next(iter(get_close_matches(name, VARIABLES, 1, LIKENESS)), "") for name in unknown
+    }
