@@ -76,7 +76,9 @@ class VideoGenError(Exception):
     def __str__(self) -> str:
         place = f"shot {self.shot}: " if self.shot else ""
         job = f" (job {self.job_id})" if self.job_id else ""
-        billed = "" if self.billed == "no" else f" [billed: {self.billed}]"
+        # The error of a run elsewhere is made anew of its text, which says so already.
+        said = self.billed == "no" or "[billed: " in self.message
+        billed = "" if said else f" [billed: {self.billed}]"
         step = f" {self.next_step}" if self.next_step else ""
         return f"{place}{self.message}{job}{billed}{step}"
 

@@ -88,6 +88,12 @@ class Theatre:
         await until(is_gone)
         return Sleep.model_validate_json(note.read_bytes())
 
+    async def answer(self, run: FlowRun, **answer: Any) -> None:
+        """Answer a review."""
+        async with get_client() as client:
+            result = await client.resume_flow_run(run.id, run_input=answer)
+        assert result.status.value == "ACCEPT"
+
     async def state(self, run: FlowRun) -> str:
         async with get_client() as client:
             return (await client.read_flow_run(run.id)).state_name or ""
@@ -243,6 +249,37 @@ async def test_suspended_film_holds_no_process_until_its_callbacks_or_collecting
     film = await theatre.film(other)
     assert (film.bought, len(film.clips), film.missing) == (6, 6, ())
     assert len(theatre.emulator.jobs) == 12
+    assert not [path for path in (theatre.media / "sleepers").rglob("*") if path.is_file()]
+
+
+async def test_film_that_is_reviewed_sleeps_for_its_vendors_and_for_its_reviewers(deployed):
+    """Both reasons to sleep in one run: its jobs, a redo that buys another, and the approval."""
+    theatre = deployed
+    run = await theatre.start("reviewed", review="film", budget=7.7)
+    for number in (1, 2):
+        sleep = await theatre.asleep(run, number)
+        assert sleep.jobs
+        assert sleep.review is None
+        theatre.clock.advance(MINUTES)
+        await until(theatre.collected)
+
+    sleep = await theatre.asleep(run, 3)
+    assert sleep.review
+    assert (sleep.review.kind, len(theatre.emulator.jobs)) == ("film", 6)
+    assert not await theatre.collected()  # a person is asked, no job has to end
+    change = {"shot": "s3", "prompt": "reviewed, another one"}
+    await theatre.answer(run, decision="redo", changes=[change])
+    sleep = await theatre.asleep(run, 4)
+    assert (len(sleep.jobs), sleep.review, len(theatre.emulator.jobs)) == (1, None, 7)
+    theatre.clock.advance(MINUTES)
+    await until(theatre.collected)
+
+    sleep = await theatre.asleep(run, 5)
+    assert sleep.review
+    await theatre.answer(run, decision="approve")
+    film = await theatre.film(run)
+    assert (film.bought, len(film.clips), film.missing) == (7, 6, ())
+    assert len(theatre.emulator.charges) == 7
     assert not [path for path in (theatre.media / "sleepers").rglob("*") if path.is_file()]
 
 

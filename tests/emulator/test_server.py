@@ -43,6 +43,14 @@ def test_without_a_media_folder_nothing_is_served(start):
     assert customer.http.get("/media/sky.png").status_code == 404
 
 
+def test_media_folder_that_is_made_later_is_served_from_then_on(start, tmp_path):
+    customer = start(media_dir=tmp_path / "later")
+    assert customer.http.get("/media/sky.png").status_code == 404
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later/sky.png").write_bytes(b"blue")
+    assert customer.http.get("/media/sky.png").content == b"blue"
+
+
 def test_media_folder_is_served_read_only_and_no_further(customer, media):
     assert customer.http.get("/media/sky.png").content == (media / "sky.png").read_bytes()
     assert customer.http.put("/media/sky.png", content=b"").status_code == 405
@@ -90,7 +98,7 @@ def test_report_counts_for_other_processes(customer):
     job_id, url = customer.finished()
     customer.http.get(url)
 
-    report = httpx.get(f"{customer.emulator.url}/_emulator/report").json()
+    report = httpx.get(f"{customer.emulator.url}/_emulator/report", timeout=60).json()
     assert (report["charges"], report["jobs"]) == (1, {"completed": 1})
     assert report["charge_list"][0]["job_id"] == job_id
     assert report["requests"]["submit"] == report["requests"]["result"] == 1

@@ -160,3 +160,4 @@ def test_error_of_a_run_elsewhere_is_raised_as_what_it_was(kind):
     told = serializer.loads(serializer.dumps(error))
     assert type(told) is kind
     assert str(error) in str(told)
+    assert str(told).count("[billed: ") == str(error).count("[billed: ")

@@ -124,6 +124,8 @@ class _Media:
     def __init__(self, world: World) -> None:
         self._world = world
         self._files = StaticFiles(directory=world.settings.media_dir, check_dir=False)
+        # Looked for at each request: whoever uses the emulator makes it, maybe later.
+        self._files.config_checked = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         seen = SeenRequest(
