@@ -18,7 +18,6 @@ from prefect_videogen.checking import CheckReport, account_checks, failed, gathe
 from prefect_videogen.errors import StudioError
 from prefect_videogen.vendors import (
     APIXO_URL,
-    EVOLINK_FILES_URL,
     EVOLINK_URL,
     Account,
     ApixoClient,
@@ -136,9 +135,10 @@ class EvolinkCredentials(Checkable, CredentialsBlock):
     api_key: ApiKey
     base_url: str = Field(default=EVOLINK_URL, title="Base URL", description="Address of the API.")
     files_url: str = Field(
-        default=EVOLINK_FILES_URL,
+        default="",
         title="Files URL",
-        description="Address of the file upload, where pictures go if nothing else serves them.",
+        description="Address of the file upload, where pictures go if nothing else serves them. "
+        "Empty: EvoLink's own for EvoLink's API, the base URL for any other.",
     )
     sandbox: SandboxChoice = "auto"
     speed: Speed = 1.0

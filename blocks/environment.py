@@ -17,7 +17,7 @@ from prefect_videogen.blocks.studio import Studio
 from prefect_videogen.blocks.variables import unknown_variables
 from prefect_videogen.errors import StudioError
 from prefect_videogen.plan import Price
-from prefect_videogen.vendors import APIXO_URL, EVOLINK_FILES_URL, EVOLINK_URL
+from prefect_videogen.vendors import APIXO_URL, EVOLINK_URL
 
 DEFAULT_MEDIA = "videogen-media"
 """Folder under the current one, where `VIDEOGEN_MEDIA_URL` is not set."""
@@ -50,7 +50,7 @@ def studio_from_environment(environment: Mapping[str, str]) -> Studio:
         evolink = EvolinkCredentials(
             api_key=SecretStr(environment["VIDEOGEN_EVOLINK_API_KEY"]),
             base_url=get("VIDEOGEN_EVOLINK_BASE_URL") or EVOLINK_URL,
-            files_url=get("VIDEOGEN_EVOLINK_FILES_URL") or EVOLINK_FILES_URL,
+            files_url=get("VIDEOGEN_EVOLINK_FILES_URL", ""),
             sandbox=sandbox,
             speed=speed,
         )

@@ -15,7 +15,8 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
         "VIDEOGEN_APIXO_BASE_URL": "Address of APIXO's API, for a gateway or the emulator.",
         "VIDEOGEN_EVOLINK_API_KEY": "Key of the EvoLink account.",
         "VIDEOGEN_EVOLINK_BASE_URL": "Address of EvoLink's API, for a gateway or the emulator.",
-        "VIDEOGEN_EVOLINK_FILES_URL": "Address of EvoLink's file upload.",
+        "VIDEOGEN_EVOLINK_FILES_URL": "Address of EvoLink's file upload. Not set: EvoLink's own "
+        "for its own API, the base URL for a gateway or the emulator.",
         "VIDEOGEN_MEDIA_URL": "Where clips, films and records lie: `file:///...` or "
         "`s3://bucket/prefix`. Not set: the folder `videogen-media` below the current one.",
         "VIDEOGEN_MEDIA_OPTIONS": "Options of s3fs as JSON: `key`, `secret`, `endpoint_url` and so "

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from pydantic import SecretStr
 
-from prefect_videogen.blocks import CallbackEndpoint, MediaStore, load_studio
+from prefect_videogen.blocks import CallbackEndpoint, EvolinkCredentials, MediaStore, load_studio
 from prefect_videogen.blocks.environment import studio_from_environment
 from prefect_videogen.blocks.variables import unknown_variables
 from prefect_videogen.errors import StudioError
@@ -78,6 +78,23 @@ def test_a_wrong_variable_is_named(environment, named):
 )
 def test_a_variable_that_nothing_reads_is_told_from_a_misspelt_one(name, meant):
     assert unknown_variables([*KEY, name, "HOME"]) == {name: meant}
+
+
+@pytest.mark.parametrize(
+    ("base_url", "files"),
+    [
+        ("", "https://files-api.evolink.ai"),
+        ("https://gateway.example.com", "https://gateway.example.com"),
+    ],
+)
+def test_a_gateways_key_and_pictures_stay_with_the_gateway(base_url, files):
+    environment = {"VIDEOGEN_EVOLINK_API_KEY": "key", "VIDEOGEN_EVOLINK_BASE_URL": base_url}
+    studio = studio_from_environment(environment)
+    assert studio.open().accounts["evolink"].files_base == files
+    block = EvolinkCredentials(
+        api_key=SecretStr("key"), **({"base_url": base_url} if base_url else {})
+    )
+    assert block.account().files_base == files
 
 
 def test_a_variable_of_the_users_own_is_let_be():

@@ -112,6 +112,34 @@ def test_inherited_value_that_the_mode_has_but_does_not_allow_is_a_fault(
         ("vidu-q3", "options: {sound: loud}", "options.sound = loud: is not true or false on vidu"),
         ("kling-2-1", "first_frame: a, options: {cfg_scale: .nan}", "options.cfg_scale = nan: is "),
         ("wan-2-5", "extra_input: {x: .inf}", "extra_input.x = inf: can't be written as JSON; "),
+        (
+            "vidu-q3",
+            "extra_input: {duration: 16}",
+            "extra_input.duration = 16: would overrule what is checked and priced; use `seconds`",
+        ),
+        ("vidu-q3", "extra_input: {mode: x}", "extra_input.mode = x: would overrule what is "),
+        ("vidu-q3", "extra_input: {prompt: y}", "extra_input.prompt = y: would overrule what is "),
+        (
+            "wan2.5-image-to-video",
+            "first_frame: a, extra_input: {model: other}",
+            "extra_input.model = other: would overrule what is checked and priced; use `model`",
+        ),
+        (
+            "wan2.5-image-to-video",
+            "first_frame: a, extra_input: {image_urls: [x]}",
+            "extra_input.image_urls = ['x']: would overrule what is checked and priced; use `first",
+        ),
+        (
+            "vidu-q3",
+            "tier: turbo, options: {mode: text-to-video}",
+            "options.mode = text-to-video: is of the tier standard, and `tier` is turbo; leave one",
+        ),
+        (
+            "vidu-q3",
+            "routing: offical",
+            "routing = offical: is no routing of vidu-q3; use official",
+        ),
+        ("kling-2-1", f"first_frame: a, options: {{cfg_scale: {10**400}}}", "options.cfg_scale = "),
     ],
 )
 def test_own_value_that_does_not_fit_is_always_a_fault(faults_of, model, shot, fault):
@@ -126,6 +154,20 @@ def test_own_value_that_does_not_fit_is_always_a_fault(faults_of, model, shot, f
 def test_routing_that_the_model_knows_goes_out(planned, model, name):
     made = planned(f"model: {model}\nrouting: {name}\nshots: [{{prompt: x}}]")
     assert made.clips[0].routing == name
+
+
+def test_routing_that_nobody_knows_is_told(planned):
+    made = planned("model: vidu-q3\nshots: [{id: a, prompt: x, routing: channel-7}]")
+    assert made.notes == ("shot a: routing = channel-7 is not documented, it goes out as it is",)
+
+
+def test_mode_of_another_tier_than_the_one_at_the_top_counts_and_is_told(planned):
+    made = planned(
+        "model: vidu-q3\ntier: turbo\nshots: [{id: a, prompt: x, options: {mode: text-to-video}}]"
+    )
+    assert made.clips[0].mode == "text-to-video"
+    (note,) = made.notes
+    assert "is of the tier standard, and `tier` is turbo at the top; the mode counts" in note
 
 
 def test_own_value_wins_over_the_one_at_the_top(planned):

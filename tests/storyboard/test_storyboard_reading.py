@@ -118,6 +118,23 @@ def test_take_is_text_and_one_by_default(written, take):
     assert board.shots[0].take == (take or written)
 
 
+@pytest.mark.parametrize(
+    ("written", "remedy"),
+    [
+        ("seconds: true", "write a number"),
+        ("seed: false", "write a number"),
+        ("takes: true", "write a number"),
+        ("take: 0", "count from 1"),
+        ("take: '00'", "count from 1"),
+        (f"take: {'9' * 61}", "use at most 60 characters"),
+    ],
+)
+def test_value_that_would_be_taken_for_another_is_refused(written, remedy):
+    (fault,) = read_storyboard(f"shots: [{{id: a, prompt: x, {written}}}]").faults
+    assert (fault.shot, fault.field) == ("a", written.partition(":")[0])
+    assert fault.remedy == remedy
+
+
 @pytest.mark.parametrize("text", ["", "\n", "# only a comment", "---\n", "\ufeff"])
 def test_empty_text_is_an_empty_board(text):
     reading = read_storyboard(text)

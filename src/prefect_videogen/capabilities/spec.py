@@ -99,7 +99,9 @@ class Param(_Spec):
             return self._check_text(value) if isinstance(value, str) else wrong_type
         if self.type == "loras":
             return self._check_loras(value) if isinstance(value, list) else wrong_type
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return wrong_type
+        if isinstance(value, float) and not isfinite(value):
             return wrong_type
         if self.type == "integer" and value != int(value):
             return Problem("is not a whole number", self.allowed())

@@ -319,8 +319,11 @@ class _Planner:
         way = " -> ".join((*cycle, cycle[0]))
         remedy = "start one of them on a picture"
         shot = next((s for s in self.board.shots if s.id == cycle[0]), None)
-        value = shot.first_frame if shot else ""
-        self.fault(cycle[0], "first_frame", value, f"waits for itself ({way})", remedy)
+        first = shot.first_frame if shot else ""
+        chained = first == "previous" or first.startswith("shot:")
+        name = "first_frame" if chained else "last_frame"  # `next` starts where that one starts
+        value = getattr(shot, name, "")
+        self.fault(cycle[0], name, value, f"waits for itself ({way})", remedy)
 
     def _note_long_chains(self, clips: list[PlannedClip]) -> None:
         links: dict[str, int] = {}

@@ -121,6 +121,13 @@ class ShotResolver:
             count = f"{least}" if least == most else f"{least} to {most}"
             problem = f"takes {count} pictures, the shot has {self.frames}"
             self.fault("options.mode", name, problem, "leave it out or change the frames")
+        tier = self.shot.tier or self.board.tier
+        if tier and mode.tier and tier != mode.tier:
+            problem = f"is of the tier {mode.tier}, and `tier` is {tier}"
+            if self.shot.tier:
+                self.fault("options.mode", name, problem, "leave one of them out")
+            else:
+                self.note(f"options.mode = {name} {problem} at the top; the mode counts")
         if mode.loras != loras:
             problem = "needs LoRAs" if mode.loras else "takes no LoRAs"
             self.fault("options.mode", name, problem, "leave it out or change `loras`")
@@ -296,9 +303,13 @@ class ShotResolver:
         if not self.model.routing:
             self._drop("routing", value, own=bool(own))
             return ""
-        if value not in self.model.routing and not self.model.routing_open:
-            remedy = "use " + ", ".join(self.model.routing)
-            self.fault("routing", value, f"is no routing of {self.model.id}", remedy)
+        if value not in self.model.routing:
+            meant = difflib.get_close_matches(value, self.model.routing, n=1)
+            if meant or not self.model.routing_open:
+                remedy = f"use {', '.join(meant or self.model.routing)}"
+                self.fault("routing", value, f"is no routing of {self.model.id}", remedy)
+            else:
+                self.note(f"routing = {shown(value)} is not documented, it goes out as it is")
         return value
 
     def _extra(self) -> dict[str, Any]:
@@ -310,7 +321,21 @@ class ShotResolver:
                 problem = "can't be written as JSON"
                 self.fault(f"extra_input.{name}", value, problem, "use texts and finite numbers")
                 del extra[name]
+            if field := self._field_of(name):
+                inherited = "" if name in self.shot.extra_input else " (set at the top)"
+                problem = f"would overrule what is checked and priced{inherited}"
+                self.fault(f"extra_input.{name}", value, problem, f"use `{field}`")
         return extra
+
+    def _field_of(self, name: str) -> str:
+        """The storyboard's field for one of the vendor's; empty if it has none."""
+        if name == self.model.mode_field:
+            return "options.mode"
+        if name in self.model.images.fields:
+            return "first_frame"
+        if name == "model":
+            return "model"
+        return next((param.label for param in self.model.params if param.name == name), "")
 
     def _advise(self, param: Param, value: Any) -> None:
         if param.advised and not param.advised[0] <= value <= param.advised[1]:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Switch = Literal["", "on", "off"]
 
 SMALLEST_SIDE = 64
 """Pixels; a film is at least this wide and high."""
+
+LONGEST_TAKE = 60
+"""Characters."""
 
 Transition = Literal["cut", "crossfade", "dip"]
 HandOver = Literal["last", "steady"]
@@ -27,6 +30,15 @@ LONGEST_CROSSFADE = 5.0
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_default=False, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _number(cls, value: object, info: ValidationInfo) -> object:
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and kind in {int, float}:
+            message = "write a number"  # pydantic would take true for 1
+            raise ValueError(message)
+        return value
 
 
 class Lora(_Strict):
@@ -148,7 +160,14 @@ class Shot(ShotFields):
     @classmethod
     def _take(cls, value: object) -> object:
         whole = isinstance(value, int) and not isinstance(value, bool)
-        return str(value) if whole else value or "1"
+        take = str(value) if whole else value or "1"
+        if isinstance(take, str) and take.lstrip("+-").isdecimal() and not take.strip("+-0"):
+            message = "count from 1"
+            raise ValueError(message)
+        if isinstance(take, str) and len(take) > LONGEST_TAKE:
+            message = f"use at most {LONGEST_TAKE} characters"
+            raise ValueError(message)
+        return take
 
 
 class FilmOptions(_Strict):
