@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 import httpx
 from playwright.sync_api import Page
 from playwright.sync_api import TimeoutError as NotShown
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from pydantic import SecretStr
+from tests.seaweed import free_port
 
 from prefect_videogen.blocks import ApixoCredentials, EvolinkCredentials, MediaStore, Studio
 from prefect_videogen.emulator import Emulator
@@ -62,6 +64,36 @@ def program(log: Path, environment: dict[str, str], *arguments: str) -> Iterator
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@contextlib.contextmanager
+def prefect_server(home: Path) -> Iterator[str]:
+    """A Prefect server with its UI and a database of its own, used by this process too.
+
+    Args:
+        home: Where Prefect keeps its files.
+
+    Yields:
+        Address of its API.
+    """
+    port = free_port()
+    api = f"http://127.0.0.1:{port}/api"
+    environment = {
+        "PREFECT_API_URL": api,
+        "PREFECT_UI_API_URL": api,
+        "PREFECT_HOME": str(home),
+        "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home}/prefect.db",
+        "PREFECT_SERVER_DATABASE_TIMEOUT": str(PATIENCE),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    arguments = ("-m", "prefect", "server", "start", "--port", str(port))
+    with (
+        program(home / "server.log", environment, *arguments),
+        temporary_settings({PREFECT_API_URL: api, PREFECT_HOME: home}),
+    ):
+        until(lambda: answers(f"{api}/health"), "the Prefect server")
+        yield api
 
 
 @dataclass

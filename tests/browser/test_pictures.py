@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,12 +13,10 @@ from typing import NamedTuple
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from tests.browser.forms import Form
-from tests.browser.house import House, answers, open_shown, program, studio_of, until
-from tests.seaweed import free_port
+from tests.browser.house import House, open_shown, prefect_server, studio_of, until
 
-from prefect_videogen import Film, generate_storyboard_sync
+from prefect_videogen import Film
 from prefect_videogen.apart import run_apart
 from prefect_videogen.deployments.serve import deployments
 from prefect_videogen.emulator import Emulator
@@ -42,29 +42,27 @@ class Filmed(NamedTuple):
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filmed]:
     home, media = tmp_path_factory.mktemp("prefect"), tmp_path_factory.mktemp("media")
-    api = f"http://127.0.0.1:{(port := free_port())}/api"
-    environment = {
-        "PREFECT_API_URL": api,
-        "PREFECT_UI_API_URL": api,
-        "PREFECT_HOME": str(home),
-        "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    }
-    server = ("-m", "prefect", "server", "start", "--port", str(port))
     with (
         Emulator(media_dir=media, speed=600, pixel_scale=0.5) as emulator,
-        program(home / "server.log", environment, *server),
-        temporary_settings({PREFECT_API_URL: api, PREFECT_HOME: home}),
+        prefect_server(home) as api,
     ):
-        until(lambda: answers(f"{api}/health"), "the Prefect server")
         studio = studio_of(emulator, media)
         run_apart(lambda: studio.asave("demo"))
         form = run_apart(_deploy)
-        film = generate_storyboard_sync(
-            storyboard_file=str(sample("deep-field.yaml")), studio="demo"
-        )
-        assert isinstance(film, Film)
+        film = _film(api, home)
         yield Filmed(House(api, emulator, media), film, form, _run_of(film))
+
+
+def _film(api: str, home: Path) -> Film:
+    """The sample film, made by a process of its own: this one's events may go to another server."""
+    board = str(sample("deep-field.yaml"))
+    call = f"generate_storyboard_sync(storyboard_file={board!r}, studio='demo')"
+    code = f"from prefect_videogen import generate_storyboard_sync\nprint({call}.model_dump_json())"
+    environment = {**os.environ, "PREFECT_API_URL": api, "PREFECT_HOME": str(home)}
+    made = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, check=True
+    )
+    return Film.model_validate_json(made.stdout.splitlines()[-1])
 
 
 async def _deploy() -> str:

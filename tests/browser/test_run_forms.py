@@ -11,10 +11,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from tests.browser.forms import Form, Submitted, picture_of
-from tests.browser.house import PATIENCE, House, answers, open_shown, program, studio_of, until
-from tests.seaweed import free_port
+from tests.browser.house import House, open_shown, prefect_server, program, studio_of, until
 
 from prefect_videogen.apart import run_apart
 from prefect_videogen.emulator import Emulator
@@ -53,28 +51,19 @@ def house(tmp_path_factory: pytest.TempPathFactory, stills: dict[str, str]) -> I
     (media / "inbox").mkdir()
     for path in stills.values():
         shutil.copy(path, media / "inbox")
-    api = f"http://127.0.0.1:{(port := free_port())}/api"
-    environment = {
-        "PREFECT_API_URL": api,
-        "PREFECT_UI_API_URL": api,
-        "PREFECT_HOME": str(home),
-        "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home}/prefect.db",
-        "PREFECT_SERVER_DATABASE_TIMEOUT": str(PATIENCE),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
-        "VIDEOGEN_MODELS": "",
-    }
-    settings = {PREFECT_API_URL: api, PREFECT_HOME: home}
-    server = ("-m", "prefect", "server", "start", "--port", str(port))
-    serving = ("-m", "prefect_videogen.deployments.serve")
     with (
         Emulator(media_dir=media, speed=10_000, pixel_scale=0.25, fps=8) as emulator,
-        program(home / "server.log", environment, *server),
+        prefect_server(home) as api,
     ):
         made = House(api, emulator, media)
-        until(lambda: answers(f"{api}/health"), "the Prefect server")
-        with program(home / "serve.log", environment, *serving), temporary_settings(settings):
+        environment = {
+            "PREFECT_API_URL": api,
+            "PREFECT_HOME": str(home),
+            "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+            "VIDEOGEN_MODELS": "",
+        }
+        serving = ("-m", "prefect_videogen.deployments.serve")
+        with program(home / "serve.log", environment, *serving):
             studio = studio_of(emulator, media)
             run_apart(lambda: studio.asave("demo"))
             until(lambda: made.deployment("collect-results"), "the deployments")
