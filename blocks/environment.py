@@ -140,5 +140,8 @@ def _prices(value: str) -> list[Price]:
         return TypeAdapter(list[Price]).validate_python(json.loads(text))
     except (OSError, ValueError, ValidationError) as error:
         message = f"VIDEOGEN_PRICES can't be used: {type(error).__name__}"
+        if isinstance(error, OSError):
+            why = error.strerror or type(error).__name__
+            message = f"VIDEOGEN_PRICES names {Path(value).absolute()}, which can't be read: {why}"
         step = 'Write a JSON list like [{"model": "wan-2-5", "amount": 0.08, "currency": "USD"}].'
         raise StudioError(message, next_step=step) from None

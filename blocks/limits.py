@@ -29,6 +29,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, Settings
 
 from prefect_videogen.blocks.wakes import server_is_shared
 from prefect_videogen.errors import StudioError
+from prefect_videogen.vendors.reading import retry_after
 from prefect_videogen.waiting import Limit
 
 logger = logging.getLogger(__name__)
@@ -44,13 +45,16 @@ LONGEST_REST = 1.0
 """Seconds that closing waits for slots that may not be given back yet; else their lease ends."""
 
 AWAY = 30.0
-"""Seconds without an answer of the server after which this process keeps to its own limit."""
+"""Seconds in which the server says nothing of use, after which this process keeps to its own limit;
+also the longest that it is waited for at its own request."""
 
 SHARE_OF_WAITING = 4
 """A large limit's block grows to one share in so many of those who wait, so that a thousand at once
 need a dozen acquisitions and not forty, on a server that their tasks keep busy."""
 
-_LOCKED, _UNPROCESSABLE, _GONE, _BUSY = 423, 422, 410, 503
+_LOCKED, _UNPROCESSABLE, _GONE = 423, 422, 410
+_BUSY = frozenset({408, 429, *range(500, 600)})
+_ACQUISITION = "/increment-with-lease"
 _said: set[str] = set()
 
 
@@ -74,7 +78,16 @@ async def create_limits(limits: Iterable[Limit]) -> None:
 
 
 class BusyError(Exception):
-    """The server can't serve just now, but it answers."""
+    """The server can't serve just now, or can't be reached.
+
+    Args:
+        why: What was met instead.
+        wait: Seconds that the server asks to be left alone.
+    """
+
+    def __init__(self, why: str, wait: float = 0.0) -> None:
+        super().__init__(why)
+        self.wait = wait
 
 
 @dataclass(eq=False)
@@ -226,16 +239,12 @@ class PrefectSlots:
             slots = int(min(want, _block(pool.limit, wanted), wanted))
             try:
                 granted = await self._acquire(pool, slots)
-            except httpx.TransportError as error:
+            except BusyError as error:
                 if time.monotonic() - answered > AWAY:
-                    return f"can't be asked for ({type(error).__name__})"
-                granted = False
-            except BusyError:
-                answered = time.monotonic()
-                await self._pause(pool)
+                    return f"can't be asked for ({error})"
+                await self._pause(pool, min(error.wait, AWAY))
                 continue
-            else:
-                answered = time.monotonic()
+            answered = time.monotonic()
             if granted is None:
                 return "is not set up (`prefect-videogen setup` does that)"
             if granted:
@@ -248,14 +257,15 @@ class PrefectSlots:
             await self._pause(pool)
         return ""
 
-    async def _pause(self, pool: _Pool) -> None:
-        await asyncio.sleep(pool.limit.retry * (1 + random.random() / 2))  # noqa: S311 - jitter
+    async def _pause(self, pool: _Pool, least: float = 0.0) -> None:
+        jitter = 1 + random.random() / 2  # noqa: S311 - no secret
+        await asyncio.sleep(least + pool.limit.retry * jitter)
 
     async def _acquire(self, pool: _Pool, slots: int) -> bool | None:
         """Try once to acquire slots: whether there were so many; None if there is no limit.
 
         Raises:
-            BusyError: If the server has no time to say.
+            BusyError: If the server can't say.
         """
         client = await self._connected()
         began = time.monotonic()
@@ -264,12 +274,15 @@ class PrefectSlots:
                 response = await client.increment_concurrency_slots_with_lease(
                     names=[pool.limit.name], slots=slots, mode="concurrency", lease_duration=LEASE
                 )
+        except httpx.TransportError as error:
+            raise BusyError(_brief(error)) from None
         except httpx.HTTPStatusError as error:
-            if error.response.status_code == _LOCKED:
+            status = error.response.status_code
+            if status == _LOCKED:
                 return False
-            if error.response.status_code == _BUSY:
-                raise BusyError from None
-            if error.response.status_code == _UNPROCESSABLE and slots > 1:
+            if status in _BUSY:
+                raise _busy(error.response) from None
+            if status == _UNPROCESSABLE and slots > 1:
                 return False  # made smaller than a block; fewer are asked for next
             raise
         answer = response.json()
@@ -301,7 +314,9 @@ class PrefectSlots:
     async def _connected(self) -> PrefectClient:
         async with self._connecting:
             if self._client is None:
-                self._client = await self._exit.enter_async_context(get_client())
+                hooks = {"event_hooks": {"response": [_refuse_if_busy]}}
+                client = get_client(httpx_settings=hooks)
+                self._client = await self._exit.enter_async_context(client)
             return self._client
 
     # -- keeping and giving back --------------------------------------------------------------
@@ -310,11 +325,19 @@ class PrefectSlots:
         """Renew all leases, as long as there are any."""
         while any(pool.leases for pool in self._pools.values()):
             await asyncio.sleep(RENEW_EVERY)
-            for pool in self._pools.values():
+            for pool in list(self._pools.values()):  # slots of another limit may be taken meanwhile
                 for lease in list(pool.leases):
                     await self._renewed(pool, lease)
 
     async def _renewed(self, pool: _Pool, lease: _Lease) -> None:
+        """Renew a lease, or say that it failed."""
+        try:
+            await self._renew_or_free(pool, lease)
+        except Exception as error:  # noqa: BLE001 - raised, it would end the renewal of all others
+            name, why = pool.limit.name, _brief(error)
+            logger.warning("A slot of %s could not be renewed or freed: %s", name, why)
+
+    async def _renew_or_free(self, pool: _Pool, lease: _Lease) -> None:
         """Renew a lease; one that the server has lost is no longer reckoned with.
 
         Jobs that it was taken for go on: they are paid, and their entries under `open/` count.
@@ -325,8 +348,7 @@ class PrefectSlots:
             await client.renew_concurrency_lease(lease.id, LEASE)
         except httpx.HTTPStatusError as error:
             if error.response.status_code != _GONE:
-                logger.warning("A slot of %s could not be renewed: %s", pool.limit.name, error)
-                return
+                raise
             lease.lost = True
             pool.drop(lease)
             logger.warning("%s slots of %s were lost by the server", lease.size, pool.limit.name)
@@ -336,9 +358,6 @@ class PrefectSlots:
                 await client.release_concurrency_slots(
                     [pool.limit.name], lease.size, max(began - lease.since, 1.0)
                 )
-        except (httpx.HTTPError, OSError) as error:
-            name = type(error).__name__
-            logger.warning("A slot of %s could not be renewed: %s", pool.limit.name, name)
         else:
             lease.renewed = began
 
@@ -375,13 +394,33 @@ class PrefectSlots:
         try:
             await client.release_concurrency_slots_with_lease(lease.id)
         except (httpx.HTTPError, OSError) as error:
-            name = type(error).__name__
-            logger.warning("A slot of %s is left to its lease: %s", pool.limit.name, name)
+            name, why = pool.limit.name, _brief(error)
+            logger.warning("A slot of %s is left to its lease: %s", name, why)
 
 
 def _block(limit: Limit, wanted: int) -> int:
     """The most slots to acquire at once when so many are wanted."""
     return limit.block if limit.exact else max(limit.block, wanted // SHARE_OF_WAITING)
+
+
+def _busy(response: httpx.Response) -> BusyError:
+    return BusyError(f"HTTP {response.status_code}", retry_after(response.headers) or 0.0)
+
+
+async def _refuse_if_busy(response: httpx.Response) -> None:
+    """Raise what a busy server says to an acquisition.
+
+    Prefect's client would sleep first, after its last try too, for all the time that it is told.
+    """
+    if response.status_code in _BUSY and response.request.url.path.endswith(_ACQUISITION):
+        raise _busy(response)
+
+
+def _brief(error: Exception) -> str:
+    """Name an error of the server's without its address."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"HTTP {error.response.status_code}"
+    return type(error).__name__
 
 
 def _refusal(limit: Limit, error: httpx.HTTPStatusError) -> StudioError:

@@ -111,9 +111,9 @@ class Studio(Checkable, Block):
             return CheckReport(checks=(failed("studio", error),))
         accounts = opened.accounts.values()
         parts = [account_checks(account) for account in accounts]
-        parts.append(store_checks(opened.store))
+        sandbox = all(account.sandbox for account in accounts)
+        parts.append(store_checks(opened.store, sandbox=sandbox))
         if self.callbacks:
-            sandbox = all(account.sandbox for account in accounts)
             parts.append(callback_checks(self.callbacks, sandbox=sandbox))
         parts.append(self._price_checks(opened))
         parts.append(limit_checks(limits_of(accounts, opened.models)))

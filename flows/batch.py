@@ -46,6 +46,7 @@ from prefect_videogen.filming import Film
 from prefect_videogen.flows.options import RunOptions, scheduled_start
 from prefect_videogen.flows.twins import sync_twin
 from prefect_videogen.flows.waiting_mode import Wait
+from prefect_videogen.keys import without_queries
 from prefect_videogen.plan import Plan
 from prefect_videogen.progress import tell
 from prefect_videogen.tasks import report
@@ -233,13 +234,14 @@ class _Runs:
 
     async def make(self, client: PrefectClient, file: str, plan: Plan) -> BatchEntry:
         """Run one storyboard to its end, when there is a place for it."""
-        tell(file, "waiting")
+        shown = without_queries(file)
+        tell(shown, "waiting")
         title = plan.title or plan.slug
-        entry = BatchEntry(storyboard=file, title=title, estimate=plan.totals)
+        entry = BatchEntry(storyboard=shown, title=title, estimate=plan.totals)
         async with self.places:
             try:
                 run = await self._start(file)
-                tell(file, "running", str(run.id))
+                tell(shown, "running", str(run.id))
                 run = await _end_of(client, run.id)
             except (PrefectException, httpx.HTTPError, ValueError) as error:
                 entry = entry.model_copy(
@@ -247,7 +249,7 @@ class _Runs:
                 )
             else:
                 entry = await self._read(entry, run)
-        tell(file, "done" if entry.made else "failed", entry.path or entry.reason)
+        tell(shown, "done" if entry.made else "failed", entry.path or entry.reason)
         return entry
 
     async def _start(self, file: str) -> FlowRun:

@@ -49,8 +49,8 @@ async def generate_chain(
         model: Model that makes the clips; the command prefect-videogen models tells what each can
             do.
         first_frame: Picture that the film starts on: the name of a file in the media store's inbox,
-            a path, or an s3:// or https:// address. Empty: the first shot is made from its prompt
-            alone.
+            a full path, or an s3:// or https:// address. Empty: the first shot is made from its
+            prompt alone.
         seconds: Length of each shot in seconds. 0: the model's default.
         resolution: Lines of the picture. Empty: the model's default.
         aspect_ratio: Width:height, for example 16:9 or 9:16; pictures are cropped to it. Empty: the

@@ -58,7 +58,7 @@ async def generate_clip(
         model: Model that makes the clip; the command prefect-videogen models tells what each can
             do.
         first_frame: Picture that the clip starts on: the name of a file in the media store's inbox,
-            a path, or an s3:// or https:// address. Empty: made from the prompt alone.
+            a full path, or an s3:// or https:// address. Empty: made from the prompt alone.
         last_frame: Picture that the clip ends on, if the model takes one.
         seconds: Length in seconds. 0: the model's default.
         resolution: Lines of the picture. Empty: the model's default.

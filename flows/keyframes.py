@@ -49,7 +49,7 @@ async def generate_keyframes(
 
     Args:
         pictures: The pictures in order, at least two: names of files in the media store's inbox,
-            paths, or s3:// or https:// addresses.
+            full paths, or s3:// or https:// addresses.
         prompts: One prompt for each step from a picture to the next, or one for all steps.
         model: Model that takes a first and a last frame: vidu-q3, or kling-2-1 with the tier pro.
         seconds: Length of each clip in seconds. 0: the model's default.

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
+from prefect.exceptions import Pause
 from prefect.runtime import flow_run
 from prefect.utilities.annotations import quote
 
@@ -28,6 +29,7 @@ from prefect_videogen.buying.beforehand import take_slots_beforehand
 from prefect_videogen.errors import (
     BudgetExceeded,
     JobFailed,
+    JobNotRecorded,
     Refused,
     StoryboardError,
     SubmissionUnknown,
@@ -48,7 +50,7 @@ from prefect_videogen.progress import named, tell
 from prefect_videogen.sleeping import Sleep
 from prefect_videogen.spending import RunMoney, Spending, budgets_of
 from prefect_videogen.studio import OpenStudio
-from prefect_videogen.survey import Board, Survey, survey
+from prefect_videogen.survey import Board, Survey, shareable, survey
 from prefect_videogen.tasks import download, report, submit, wait
 from prefect_videogen.tasks.films import stitch_asset, tell_finished
 from prefect_videogen.tasks.showing import shown
@@ -110,14 +112,20 @@ async def _making(board: Board, options: RunOptions) -> AsyncIterator[Plan | _Ma
         if options.plan_only:
             plan = (await _survey(studio, board, options)).check()
             await report(plan)
-            yield plan
+            yield shareable(plan)
             return
         before = await woken(studio) if suspends or options.is_reviewed else None
         reviewing = await Reviewing.begin(studio, options, before)
         await reviewing.end_if_rejected()
         surveyed, spending = await _ready(studio, board, options, reviewing, before)
         rest = Rest(spending, suspends=suspends, before=before)
-        yield _Making(surveyed, options, spending, rest, reviewing)
+        try:
+            yield _Making(surveyed, options, spending, rest, reviewing)
+        except Pause:
+            raise  # it sleeps, and goes on with what it has set aside
+        except BaseException:
+            await spending.settle()  # an edited board's run would find the budget full
+            raise
 
 
 async def _ready(
@@ -320,7 +328,7 @@ class _Making:
                 await self.rush.over(self._silence(job))
                 job_done = await wait(job, options.studio)
                 async with self.studio.fetching:
-                    return await download(job_done, options.studio, handing=handing)
+                    made = await download(job_done, options.studio, handing=handing)
             except VendorError as error:
                 if job.how == "bought" and error.billed == "no":
                     allowance.give_back()
@@ -329,11 +337,15 @@ class _Making:
                 if not passing or number == MOST_JOBS:
                     raise
                 logger.warning("Shot %s: job %s: %s", job.shot, job.job_id, error.message)
+            else:
+                # Told here: a download that Prefect has cached does not run.
+                tell(made.shot, "done", made.how, about=made)
+                return made
         raise AssertionError  # the last round returns or raises
 
     def _silence(self, job: Job) -> float:
         """Seconds in which nothing can be known of a job yet: half of the shortest documented."""
-        age = self.studio.time.now() - job.submitted_at
+        age = max(self.studio.time.now() - job.submitted_at, 0.0)
         return job.expected[0] / 2 / self.studio.account(job.vendor).speed - age
 
     async def _submit(self, request: ClipRequest, allowance: Allowance) -> Job:
@@ -351,7 +363,7 @@ class _Making:
             )
             bought = job.how == "bought"
         except VideoGenError as error:
-            bought = isinstance(error, SubmissionUnknown)
+            bought = isinstance(error, SubmissionUnknown | JobNotRecorded)
             raise
         finally:
             self.rest.bought += bought

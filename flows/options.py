@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 
 from prefect_videogen.buying import OnExpired, OnUnknown
 from prefect_videogen.errors import BudgetExceeded, StudioError
+from prefect_videogen.filming.delivering import check_target
 from prefect_videogen.flows.sleeping import can_suspend
 from prefect_videogen.flows.waiting_mode import Wait
 from prefect_videogen.forecasting import Forecast
@@ -74,6 +75,8 @@ class RunOptions:
             message = f"review = {self.review}, but Prefect suspends only a deployment's own run"
             step = "Start it as a run of a deployment and not inside another run; or review = none."
             raise StudioError(message, next_step=step)
+        if self.deliver_to:
+            check_target(self.deliver_to)
 
 
 def scheduled_start() -> datetime:

@@ -53,7 +53,7 @@ async def generate_storyboard(
         storyboard_file: Path, s3:// or https:// address of a storyboard, YAML or JSON. This, or
             fill in the storyboard below.
         storyboard: The storyboard, if no file is given. A picture is the name of a file in the
-            media store's inbox, a path, an s3:// or https:// address, previous, or next.
+            media store's inbox, a full path, an s3:// or https:// address, previous, or next.
         variables: JSON with values that win over the storyboard's own, for example
             {"city": "Oslo"}.
         review: Whether a person approves in between. shots: before clips are joined or chained;

@@ -23,7 +23,7 @@ from prefect_videogen.reserving import Purse
 from prefect_videogen.tasks.naming import named_task
 from prefect_videogen.tasks.running import RETRY_DELAYS, may_pass
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 CACHED_FOR = timedelta(hours=12)
 """Shorter than the shortest life of a vendor's result (EvoLink: 24 h)."""
 

@@ -14,6 +14,7 @@ from prefect.logging import get_run_logger
 
 from prefect_videogen.errors import (
     DownloadError,
+    JobNotRecorded,
     RecordError,
     StatusUnavailable,
     Throttled,
@@ -21,7 +22,7 @@ from prefect_videogen.errors import (
 )
 
 _PASSING = (RecordError, StatusUnavailable, Throttled, DownloadError)
-_LASTING = (UntrustedAddress,)
+_LASTING = (UntrustedAddress, JobNotRecorded)
 
 RETRY_DELAYS: list[float] = [5, 20]
 """Seconds before the first and second retry."""

@@ -23,6 +23,7 @@ from prefect_videogen.records.listing import is_unfinished, recorded_attempts
 from prefect_videogen.settling import undecided_for
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.vendors import Account, Balance, Timeouts, is_private_host, open_client
+from prefect_videogen.vendors.account import is_public_url
 from prefect_videogen.waiting import CallbackAddresses, schedule_for
 
 Verdict = Literal["yes", "warn", "no"]
@@ -139,17 +140,18 @@ def _balance_check(vendor: str, balance: Balance) -> Check:
 # -- media store ----------------------------------------------------------------------------------
 
 
-async def store_checks(store: Store) -> list[Check]:
+async def store_checks(store: Store, *, sandbox: bool = True) -> list[Check]:
     """Write, read, remove, and race for one object, as purchases do.
 
     Args:
         store: The media store; objects under `probes/` are made and removed.
+        sandbox: Whether only sandboxes fetch pictures from it, which reach private addresses.
     """
     folder = f"probes/{uuid.uuid4().hex}"
     remedy = f"Check that {store.url} exists and may be written to and listed from here."
     try:
         checks = [await _written_and_read(store, f"{folder}/one"), await _raced(store, folder)]
-        return [*checks, await _served(store, f"{folder}/one")]
+        return [*checks, await _served(store, f"{folder}/one", sandbox=sandbox)]
     except Exception as error:  # noqa: BLE001 - a check never raises
         found = failed("media store", error)
         return [found.model_copy(update={"remedy": found.remedy or remedy})]
@@ -184,13 +186,18 @@ async def _raced(store: Store, folder: str) -> Check:
     )
 
 
-async def _served(store: Store, path: str) -> Check:
+async def _served(store: Store, path: str, *, sandbox: bool) -> Check:
     """Whether an object can be fetched from where vendors are told to fetch pictures."""
     name, url = "picture addresses", store.public_url(path)
     if url is None:
         step = "Set the media store's public URL, or give pictures as https:// addresses."
         detail = "the media store is not served, so only EvoLink's file upload takes pictures"
         return Check(name=name, ok="warn", detail=detail, remedy=step)
+    if not (sandbox or is_public_url(url)):
+        where = urlsplit(url).hostname if is_private_host(url) else "what is no address"
+        step = "Set the media store's public URL to an address on the internet, or use S3."
+        detail = f"vendors can't fetch pictures from {where}; only EvoLink's file upload takes them"
+        return Check(name=name, ok="no", detail=detail, remedy=step)
     host = httpx.URL(url).host
     try:
         async with _web(url) as web:

@@ -20,7 +20,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from prefect_videogen.errors import DownloadError, UntrustedAddress
-from prefect_videogen.vendors import is_private_host
+from prefect_videogen.vendors.account import is_private_address, is_private_host
 
 LARGEST_CLIP = 4 * 1024**3
 """Bytes; no documented clip comes near."""
@@ -175,16 +175,23 @@ async def check_address(url: str, own_host: str) -> None:
     if parts.scheme != "https" or not parts.hostname:
         message = f"the result's address is not https ({parts.scheme}://{where})"
         raise UntrustedAddress(message)
-    if is_private_host(url) or await _resolves_privately(parts.hostname):
+    if await leads_home(url):
         message = f"the result's address is private ({where})"
         raise UntrustedAddress(message, next_step="The vendor sent an address we don't go to.")
 
 
-async def _resolves_privately(host: str) -> bool:
+async def leads_home(url: str) -> bool:
+    """Say whether a URL leads into this machine or its network, by its name's addresses too.
+
+    Args:
+        url: An absolute URL with a host.
+    """
+    if is_private_host(url):
+        return True
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-    except OSError:
+        found = await loop.getaddrinfo(urlsplit(url).hostname, 443, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
         return False  # it will fail to connect, which is reported as what it is
     addresses = {ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found}
-    return any(not address.is_global for address in addresses)
+    return any(is_private_address(address) for address in addresses)

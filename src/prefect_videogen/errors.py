@@ -9,6 +9,7 @@ between processes, and none of them ever holds a key or a signed URL.
   * StudioError              a setting, block or limit is wrong or missing; nothing was sent
   * BudgetExceeded           buying on would pass a limit that was set; nothing was sent
   * RecordError              the media store did not answer as it must; buying stops
+    * JobNotRecorded         a job was accepted, and its id could not be written down
   * VendorError              a vendor's endpoint was involved
     * NotSent                the request never left (connect, DNS, pool)
     * Throttled              429 or "queue full": not accepted, later is fine
@@ -40,6 +41,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from prefect_videogen.hiding import discreet, is_secret
 
 Billed = Literal["yes", "no", "unknown"]
 
@@ -108,7 +111,8 @@ class Fault:
     Attributes:
         shot: Id of the shot, or an empty string for the storyboard as a whole.
         field: Name of the storyboard field.
-        value: The value found, as text.
+        value: The value found, as text: an address without user and query, and nothing of a
+            field that looks secret.
         problem: Why it can't be used.
         remedy: What would do.
         line: Line in the storyboard file (from 1), where known.
@@ -122,6 +126,11 @@ class Fault:
     remedy: str
     line: int | None = None
     source: str = ""
+
+    def __post_init__(self) -> None:
+        """Forget what must not be told: faults reach logs, states, results and databases."""
+        object.__setattr__(self, "value", "" if is_secret(self.field) else discreet(self.value))
+        object.__setattr__(self, "source", discreet(self.source))
 
     def __str__(self) -> str:
         where = f"shot {self.shot}" if self.shot else "storyboard"
@@ -155,6 +164,12 @@ class BudgetExceeded(VideoGenError):
 
 class RecordError(VideoGenError):
     """The media store did not answer as it must, so nothing is bought on its word."""
+
+
+class JobNotRecorded(RecordError):
+    """A job was accepted and is paid for, but its id could not be written down."""
+
+    billed_by_default: Billed = "yes"
 
 
 class VendorError(VideoGenError):

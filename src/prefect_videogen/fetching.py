@@ -61,7 +61,8 @@ class Clip(BaseModel):
         mode: Mode's name.
         job_id: The vendor's job id.
         how: Whether this run bought it, resumed it or found it stored.
-        path: Where it lies in the media store.
+        media: Address of the media store.
+        path: Where it lies there.
         sha256: Digest of the vendor's own bytes.
         size: Its size in bytes.
         last_frame: Where its last frame lies, as PNG.
@@ -84,6 +85,7 @@ class Clip(BaseModel):
     mode: str
     job_id: str
     how: How
+    media: str
     path: str
     sha256: str
     size: int
@@ -95,6 +97,11 @@ class Clip(BaseModel):
     charge: dict[str, object] | None = None
     submitted_at: float
     ready_at: float | None = None
+
+    @property
+    def address(self) -> str:
+        """Where its file is: `file:///...` or `s3://...`."""
+        return f"{self.media}/{self.path}"
 
 
 async def fetch_clip(studio: OpenStudio, job: Job, handing: Handing = LAST_FRAME) -> Clip:
@@ -135,8 +142,9 @@ async def fetch_clip(studio: OpenStudio, job: Job, handing: Handing = LAST_FRAME
     tail = _tail(stored)
     if tail:
         _tell_tail(job, tail, handing)
-    clip = Clip(
+    return Clip(
         **job.model_dump(exclude={"state", "expected"}),
+        media=studio.store.url,
         path=stored.path,
         sha256=stored.sha256,
         size=stored.size,
@@ -148,8 +156,6 @@ async def fetch_clip(studio: OpenStudio, job: Job, handing: Handing = LAST_FRAME
         charge=attempt.ready.charge if attempt.ready else None,
         ready_at=attempt.ready.at if attempt.ready else None,
     )
-    tell(job.shot, "done", job.how, about=clip)
-    return clip
 
 
 def _tail(stored: Stored) -> TailFacts | None:

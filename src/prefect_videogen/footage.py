@@ -22,11 +22,12 @@ from prefect_videogen.errors import MediaError
 from prefect_videogen.keys import without_queries
 from prefect_videogen.media import Probe, inspect_still, probe
 from prefect_videogen.media.containers import first_bytes, looks_like
+from prefect_videogen.media.mixing import check_music
 from prefect_videogen.media.sound import decoded_sound
-from prefect_videogen.pictures import Still, remembered, source_path, still_record
+from prefect_videogen.pictures import Still, remember, remembered, source_path, still_record
 from prefect_videogen.plan import FootageFacts, FootageKind, Picture, Unreadable
 from prefect_videogen.records import Store
-from prefect_videogen.references import LARGEST_STILL, UNREADABLE, Place, why_unreadable
+from prefect_videogen.references import LARGEST_STILL, UNREADABLE, Place, unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -118,8 +119,9 @@ async def _read_footage(
     except UNREADABLE as error:
         known = await remembered(store, source)
         if known is None:
-            return _not_there(error)
-        logger.warning("%s can't be read any more; its kept copy is used", reference)
+            return unreadable(error)
+        shown = without_queries(reference)
+        logger.warning("%s can't be read any more; its kept copy is used", shown)
         path = str(known["path"])
         local = await store.fetch(path)
         footage, _ = await asyncio.to_thread(_inspect, local, reference)
@@ -130,7 +132,7 @@ async def _read_footage(
         return Unreadable(error.message, "give a video, or a picture with `seconds`")
     if keep:
         await store.put_file(footage.path, local)
-        await store.create(source, record)
+        await remember(store, source, record)
     return FootageFile(footage, local)
 
 
@@ -189,18 +191,23 @@ async def read_music(
     except UNREADABLE as error:
         known = await remembered(store, source)
         if known is None:
-            return _not_there(error)
-        logger.warning("%s can't be read any more; its kept copy is used", reference)
+            return unreadable(error)
+        shown = without_queries(reference)
+        logger.warning("%s can't be read any more; its kept copy is used", shown)
         return Music.model_validate(known)
     problem = await asyncio.to_thread(_why_no_sound, local)
     if problem:
         return Unreadable(problem, "give an MP3, WAV, FLAC, M4A or OGG file")
+    try:
+        await asyncio.to_thread(check_music, local)
+    except MediaError as error:
+        return Unreadable(_without(local, error), "give a whole file with at least a second of it")
     sha256 = await asyncio.to_thread(file_digest, local)
     suffix = _suffix(reference, SOUND_SUFFIXES | VIDEO_SUFFIXES, "m4a")
     music = Music(path=f"music/{sha256}.{suffix}", sha256=sha256)
     if keep:
         await store.put_file(music.path, local)
-        await store.create(source, _record(reference, music.path, sha256))
+        await remember(store, source, _record(reference, music.path, sha256))
     return music
 
 
@@ -240,10 +247,6 @@ def _record(reference: str, path: str, sha256: str) -> bytes:
     return json.dumps(
         {"reference": without_queries(reference), "path": path, "sha256": sha256}
     ).encode()
-
-
-def _not_there(error: Exception) -> Unreadable:
-    return Unreadable(f"can't be read: {why_unreadable(error)}", "check the path or address")
 
 
 def _suffix(reference: str, known: frozenset[str], otherwise: str) -> str:

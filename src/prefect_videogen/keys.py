@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from prefect_videogen.capabilities.spec import Model
+from prefect_videogen.hiding import plain_reference, without_query
 
 SCHEMA_VERSION = 1
 
@@ -130,27 +129,13 @@ def _with_frozen_defaults(model: Model, mode: str, params: Mapping[str, Any]) ->
     return asked
 
 
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.ASCII | re.IGNORECASE)
-
-
-def without_query(url: str) -> str:
-    """Strip user, query and fragment, where links carry passwords and tokens."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # no URL at all, which is a fault elsewhere
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
-
-
 def without_queries(value: Any) -> Any:
     """Plain data as it may be shown: every address in it without its query, see `without_query`."""
     if isinstance(value, dict):
         return {name: without_queries(entry) for name, entry in value.items()}
     if isinstance(value, list):
         return [without_queries(entry) for entry in value]
-    is_address = isinstance(value, str) and _ADDRESS.fullmatch(value)
-    return without_query(value) if is_address else value
+    return plain_reference(value) if isinstance(value, str) else value
 
 
 def digest(data: bytes) -> str:

@@ -22,13 +22,25 @@ from prefect_videogen.keys import digest, without_queries
 from prefect_videogen.media import StillFit, fit_still, inspect_still
 from prefect_videogen.plan import Picture, PictureUse, Unreadable
 from prefect_videogen.records import Store
-from prefect_videogen.references import UNREADABLE, Place, read_web, web_client, why_unreadable
+from prefect_videogen.references import (
+    UNREADABLE,
+    Place,
+    read_web,
+    unreadable,
+    web_client,
+    why_unreadable,
+)
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.vendors import EvolinkClient
+from prefect_videogen.vendors.account import is_public_url
 
 logger = logging.getLogger(__name__)
 
 MIME = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "bmp": "image/bmp"}
+
+
+DECODED_AT_ONCE = 2
+"""Pictures that are looked at in memory at the same time: each may take 320 MB."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +70,15 @@ async def read_stills(
     Returns:
         What each reference is, or why it can't be read.
     """
-    names = list(references)
-    read = await asyncio.gather(*(_read_still(name, place, store, keep=keep) for name in names))
+    names, decoding = list(references), asyncio.Semaphore(DECODED_AT_ONCE)
+    read = await asyncio.gather(
+        *(_read_still(name, place, store, decoding, keep=keep) for name in names)
+    )
     return dict(zip(names, read, strict=True))
 
 
 async def _read_still(
-    reference: str, place: Place, store: Store, *, keep: bool
+    reference: str, place: Place, store: Store, decoding: asyncio.Semaphore, *, keep: bool
 ) -> Still | Unreadable:
     source = source_path(place, reference)
     try:
@@ -72,24 +86,48 @@ async def _read_still(
     except UNREADABLE as error:
         known = await remembered(store, source)
         if known is not None and "format" in known:
-            logger.warning("%s can't be read any more; its kept copy is used", reference)
+            shown = without_queries(reference)
+            logger.warning("%s can't be read any more; its kept copy is used", shown)
             return _still_of(known)
-        return Unreadable(f"can't be read: {why_unreadable(error)}", "check the path or address")
+        return unreadable(error)
     try:
-        info = await asyncio.to_thread(inspect_still, data)
+        async with decoding:
+            info = await asyncio.to_thread(inspect_still, data)
     except MediaError as error:
-        return Unreadable(error.message, "use a JPEG, PNG or WebP picture")
+        return Unreadable(error.message, "use a whole JPEG, PNG or WebP picture")
     picture = Picture(info.sha256, info.format, info.width, info.height)
     still = Still(picture, f"stills/{info.sha256}.{info.extension}")
     if keep:
         await store.create(still.path, data)
-        await store.create(source, still_record(reference, still))
+        await remember(store, source, still_record(reference, still))
     return still
 
 
 def source_path(place: Place, reference: str) -> str:
     """Where the media store remembers what a reference was."""
     return f"sources/{digest(place.absolute(reference).encode())}.json"
+
+
+async def remember(store: Store, source: str, record: bytes) -> None:
+    """Note what a reference was when it was read last, in place of what it was before.
+
+    A memory and no purchase record, so it may be replaced. Of two processes at once one is kept,
+    and whoever reads in between finds nothing, as of a reference that nobody has read yet.
+
+    Args:
+        store: The media store.
+        source: Where it is noted, as `source_path` says.
+        record: What shall be remembered.
+
+    Raises:
+        RecordError: If the media store does not answer as it must.
+    """
+    known = await store.read(source)
+    if known == record:
+        return
+    if known is not None:
+        await store.remove(source)
+    await store.create(source, record)
 
 
 async def remembered(store: Store, source: str) -> dict[str, object] | None:
@@ -152,7 +190,7 @@ async def publish(studio: OpenStudio, model: Model, use: PictureUse, path: str) 
         info = await asyncio.to_thread(inspect_still, fitted)
         path = f"stills/{info.sha256}.{info.extension}"
         await studio.store.create(path, fitted)
-    url = studio.store.public_url(path)
+    url = address_for(studio, model.vendor, path)
     if url is None:
         client = await studio.client(model.vendor)
         if not isinstance(client, EvolinkClient):
@@ -163,6 +201,27 @@ async def publish(studio: OpenStudio, model: Model, use: PictureUse, path: str) 
         url = (await client.upload(fitted, name=Path(path).name, mime=mime)).url
     await _prove(url, digest(fitted), model.vendor)
     return url
+
+
+def address_for(studio: OpenStudio, vendor: str, path: str) -> str | None:
+    """Where a vendor can fetch an object of the media store.
+
+    Args:
+        studio: The studio: its media store and accounts.
+        vendor: The vendor; one that is a sandbox reaches private addresses too.
+        path: The object.
+
+    Returns:
+        The URL, or None if there is none that the vendor can reach.
+    """
+    url = studio.store.public_url(path)
+    reached = url and (studio.account(vendor).sandbox or is_public_url(url))
+    return url if reached else None
+
+
+def publishes(studio: OpenStudio) -> frozenset[str]:
+    """The vendors that can be handed a picture: by the media store's address, or by upload."""
+    return frozenset(v for v in studio.accounts if v == "evolink" or address_for(studio, v, "x"))
 
 
 def _fit(data: bytes, images: Images, fit: str) -> tuple[bytes, list[str]]:
@@ -186,7 +245,7 @@ async def probe_lora(url: str, vendor: str) -> None:
     Raises:
         InputUnreachable: If they can't.
     """
-    where = urlsplit(url).netloc
+    where = urlsplit(url).netloc.rpartition("@")[2]
     probe = {"Range": "bytes=0-0"}
     try:
         async with web_client(url) as client, client.stream("GET", url, headers=probe) as answer:
@@ -199,7 +258,7 @@ async def probe_lora(url: str, vendor: str) -> None:
 
 async def _prove(url: str, sha256: str, vendor: str) -> None:
     """Fetch a published picture once by its public URL, before anything is claimed."""
-    where = urlsplit(url).netloc
+    where = urlsplit(url).netloc.rpartition("@")[2]
     step = "Check the media store's public URL from outside."
     try:
         data = await read_web(url)

@@ -7,6 +7,7 @@ things are read into memory, footage into a file. What the bytes are is for othe
 from __future__ import annotations
 
 import asyncio
+import shlex
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ import fsspec
 import httpx
 from botocore.exceptions import BotoCoreError
 
-from prefect_videogen.errors import StudioError, VideoGenError
+from prefect_videogen.downloading import leads_home
+from prefect_videogen.errors import RecordError, StudioError, VideoGenError
+from prefect_videogen.plan import Unreadable
 from prefect_videogen.records import Store
 from prefect_videogen.vendors import is_private_host
 
@@ -80,6 +83,27 @@ class Folder:
         return await bring_anywhere(self.absolute(reference), folder)
 
 
+class NotInInbox(FileNotFoundError):
+    """A relative reference is not in the media store's inbox.
+
+    Args:
+        reference: The reference.
+        store: The media store.
+    """
+
+    def __init__(self, reference: str, store: Store) -> None:
+        super().__init__(f"is not in the inbox of the media store {store.url}")
+        self.remedy = _way_into_the_inbox(reference)
+
+
+def _way_into_the_inbox(reference: str) -> str:
+    path = Path(reference)
+    put = f"`prefect-videogen put {shlex.quote(reference)}` puts it there"
+    name = f" as {path.name}" if path.name != reference else ""
+    full = f", or write its full path {path.absolute()}" if path.is_file() else ""
+    return f"{put}{name}{full}"
+
+
 @dataclass(frozen=True)
 class Inbox:
     """References start from the media store's inbox, as in a form."""
@@ -96,15 +120,20 @@ class Inbox:
             return await read_anywhere(reference)
         data = await self.store.read(f"inbox/{reference}")
         if data is None:
-            message = f"is not in the inbox of the media store {self.store.url}"
-            raise FileNotFoundError(message)
+            raise NotInInbox(reference, self.store)
         return data
 
     async def bring(self, reference: str, folder: Path) -> Path:
         """Give a local file with a reference's content, the inbox's own if it lies there."""
         if _is_absolute(reference):
             return await bring_anywhere(reference, folder)
-        return await self.store.fetch(f"inbox/{reference}")
+        path = f"inbox/{reference}"
+        try:
+            return await self.store.fetch(path)
+        except RecordError:
+            if path in await self.store.list("inbox"):
+                raise
+            raise NotInInbox(reference, self.store) from None
 
 
 def _is_absolute(reference: str) -> bool:
@@ -228,23 +257,41 @@ async def _web_chunks(address: str, most: int) -> AsyncIterator[bytes]:
             yield chunk
 
 
-def web_client(address: str) -> httpx.AsyncClient:
-    """A client for one address: https only, and no redirect from the world into this network."""
+def web_client(
+    address: str, transport: httpx.AsyncBaseTransport | None = None
+) -> httpx.AsyncClient:
+    """Make a client for one address: https only, no redirect from the world into this network.
+
+    Args:
+        address: The address; its own host may be private, as who wrote it knows.
+        transport: For tests: how HTTP goes out.
+    """
+    start = httpx.URL(address)
     starts_private = is_private_host(address)
 
     async def check(request: httpx.Request) -> None:
         url = str(request.url)
-        if is_private_host(url):
-            if not starts_private:
-                message = "redirects to a private address"
-                raise OSError(message)
-        elif request.url.scheme != "https":
+        redirected = request.url.netloc != start.netloc
+        if redirected and not starts_private and await leads_home(url):
+            message = "redirects to a private address"
+            raise OSError(message)
+        if request.url.scheme != "https" and not is_private_host(url):
             message = "is not https"
             raise OSError(message)
 
     return httpx.AsyncClient(
-        timeout=TIMEOUT, follow_redirects=True, max_redirects=3, event_hooks={"request": [check]}
+        timeout=TIMEOUT,
+        transport=transport,
+        follow_redirects=True,
+        max_redirects=3,
+        event_hooks={"request": [check]},
     )
+
+
+def unreadable(error: Exception) -> Unreadable:
+    """Say of a reference that can't be read why, and what would do."""
+    remedy = error.remedy if isinstance(error, NotInInbox) else "check the path or address"
+    return Unreadable(f"can't be read: {why_unreadable(error)}", remedy)
 
 
 def why_unreadable(error: Exception) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from prefect_videogen.buying import ask
 from prefect_videogen.buying.buyer import AFTER_WINDOW
 from prefect_videogen.errors import JobNotFound, StudioError
-from prefect_videogen.records import Attempt, Claimed, End, Submitted
+from prefect_videogen.records import Attempt, Claimed, End, Repeated, Submitted
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.vendors import JobStatus
 
@@ -37,10 +37,17 @@ class Settled:
     word: str = ""
 
 
-def undecided_for(studio: OpenStudio, claimed: Claimed) -> float:
-    """Seconds in which whoever made a claim may still settle it; 0 or less is over."""
+def undecided_for(studio: OpenStudio, claimed: Claimed, repeated: Repeated | None = None) -> float:
+    """Seconds in which whoever made a claim may still settle it; 0 or less is over.
+
+    Args:
+        studio: The open studio.
+        claimed: The claim.
+        repeated: Who has sent its bytes again, if somebody has.
+    """
     speed = studio.account(claimed.vendor).speed
-    return claimed.at + claimed.window + max(AFTER_WINDOW / speed, 1.0) - studio.time.now()
+    sent = max(claimed.at, repeated.at if repeated else 0.0)
+    return sent + claimed.window + max(AFTER_WINDOW / speed, 1.0) - studio.time.now()
 
 
 async def settle(studio: OpenStudio, key: str, job_id: str) -> Settled:
@@ -160,7 +167,7 @@ async def _open_claim(studio: OpenStudio, key: str) -> tuple[Attempt, Claimed]:
     if label != claimed.vendor:
         message = f"it was sent to {claimed.vendor}; the studio {studio.name} has {label}"
         raise StudioError(message, next_step="Name the studio that it was bought with.")
-    left = undecided_for(studio, claimed)
+    left = undecided_for(studio, claimed, await studio.records.repetition(key, latest.number))
     if left > 0:
         message = f"the submission of shot {claimed.shot} may still be under way"
         raise StudioError(message, next_step=f"Try again in {left:.0f} s.")

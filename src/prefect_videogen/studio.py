@@ -166,13 +166,16 @@ class OpenStudio:
         if done:
             await asyncio.to_thread(done.end)
 
-    def facts(self) -> StudioFacts:
-        """What planning must know; without keys."""
-        published = self.store.public_url("x") is not None
+    def facts(self, publishes: frozenset[str] = frozenset()) -> StudioFacts:
+        """What planning must know; without keys.
+
+        Args:
+            publishes: The vendors that pictures can be published for, see `pictures.publishes`.
+        """
         return StudioFacts(
             name=self.name,
             labels={vendor: account.label for vendor, account in self.accounts.items()},
-            publishes=frozenset(v for v in self.accounts if published or v == "evolink"),
+            publishes=publishes,
             prices=self.prices,
             speeds={vendor: account.speed for vendor, account in self.accounts.items()},
             models=self.models,

@@ -23,7 +23,8 @@ from prefect_videogen.errors import Fault, MediaError, StoryboardError
 from prefect_videogen.filming.manifest import Manifest
 from prefect_videogen.footage import Footage, FootageFile, Music, read_footage, read_music
 from prefect_videogen.handing import Handed, handed_by_clip, handed_by_footage
-from prefect_videogen.pictures import Still, read_stills
+from prefect_videogen.keys import without_queries
+from prefect_videogen.pictures import Still, publishes, read_stills
 from prefect_videogen.plan import (
     FootageFacts,
     Handing,
@@ -36,8 +37,16 @@ from prefect_videogen.plan import (
     plan,
     still_references,
 )
-from prefect_videogen.records import ClipRecords, Store
-from prefect_videogen.references import UNREADABLE, Folder, Inbox, Place, read_anywhere
+from prefect_videogen.records import Attempt, Store
+from prefect_videogen.references import (
+    UNREADABLE,
+    Folder,
+    Inbox,
+    Place,
+    read_anywhere,
+    why_unreadable,
+)
+from prefect_videogen.settling import undecided_for
 from prefect_videogen.storyboard import (
     Storyboard,
     StoryboardText,
@@ -148,20 +157,36 @@ class Survey:
         return self.plan.check(self.source)
 
 
+def shareable(plan: Plan) -> Plan:
+    """The plan as it may be given out: no address in it has a user or a query.
+
+    It has the keys of the real one, but nothing can be bought from it.
+    """
+    return Plan.model_validate(without_queries(plan.model_dump(mode="json")))
+
+
 async def load_board(address: str) -> Board:
     """Read a storyboard file from a path, s3:// or https:// address.
 
     Raises:
         StoryboardError: If it can't be read, or is not YAML or JSON at all.
     """
+    source = without_queries(address)
     try:
         text = (await read_anywhere(address)).decode()
     except UNREADABLE as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = _why_no_board(error)
         fault = Fault("", "file", address, f"can't be read: {reason}", "check path and encoding")
-        raise StoryboardError([fault], source=address) from None
-    reading = read_storyboard(text, source=address)
-    return Board(reading.board, address, Folder(folder_of(address)), reading)
+        raise StoryboardError([fault], source=source) from None
+    reading = read_storyboard(text, source=source)
+    return Board(reading.board, source, Folder(folder_of(address)), reading)
+
+
+def _why_no_board(error: Exception) -> str:
+    """Say why a board can't be read, without a text that quotes parts of its address."""
+    text = str(error)
+    own = isinstance(error, ValueError) and not any(sign in text for sign in "@?")
+    return text if own else why_unreadable(error)
 
 
 def folder_of(address: str) -> str:
@@ -278,7 +303,7 @@ class _Planning:
         }
         return plan(
             self.board,
-            self.studio.facts(),
+            self.studio.facts(publishes(self.studio)),
             stills,
             self.known,
             footage={name: self._facts(name) for name in self.found.footage},
@@ -296,7 +321,7 @@ class _Planning:
         """Read what the plan did not know; False if there was nothing."""
         clips = [clip for clip in made.clips if clip.key and clip.key not in self.known]
         for clip in clips:
-            self.known[clip.key or ""] = await known_of(self.studio.records, clip.key or "")
+            self.known[clip.key or ""] = await known_of(self.studio, clip.key or "")
         faulty = {fault.shot for fault in made.faults}
         wanted = made.hands_over - faulty
         frames = [c for c in made.clips if c.id in wanted and self._lacks_frame(c)]
@@ -344,12 +369,23 @@ def _music_faults(board: Storyboard, music: Music | Unreadable | None) -> list[F
     return [Fault("", "film.music", board.film.music, music.problem, music.remedy)]
 
 
-async def known_of(records: ClipRecords, key: str) -> Known:
+async def known_of(studio: OpenStudio, key: str) -> Known:
     """Read what planning must know of one clip."""
-    history = await records.history(key)
+    history = await studio.records.history(key)
     attempt = history.stored or history.latest
-    last_frame = attempt.stored.last_frame_sha256 if attempt and attempt.stored else None
-    return Known(history.state, last_frame, attempt.job_id if attempt else None)
+    if attempt is None:
+        return Known(history.state)
+    last_frame = attempt.stored.last_frame_sha256 if attempt.stored else None
+    unknown = await _is_unknown(studio, key, attempt)
+    return Known(history.state, last_frame, attempt.job_id, unknown=unknown)
+
+
+async def _is_unknown(studio: OpenStudio, key: str, attempt: Attempt) -> bool:
+    """Whether an attempt was claimed so long ago that nobody settles any more what became of it."""
+    if attempt.state != "claimed" or attempt.claimed is None:
+        return False
+    repeated = await studio.records.repetition(key, attempt.number)
+    return undecided_for(studio, attempt.claimed, repeated) <= 0
 
 
 async def earlier_clips(store: Store, slug: str) -> dict[str, frozenset[str]]:

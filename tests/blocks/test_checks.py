@@ -177,6 +177,13 @@ class TestMediaStore:
         block = MediaStore(url=tmp_path.as_uri(), public_url=f"http://127.0.0.1:{free_port()}")
         assert one(await block.acheck(), "picture addresses").ok == "no"
 
+    @pytest.mark.parametrize("url", ["http://192.168.1.20/m", "http://127.0.0.1:9", "https://[bad"])
+    async def test_an_address_that_real_vendors_cannot_reach_is_told(self, tmp_path, url):
+        checks = await store_checks(LocalStore(tmp_path, served_at=url), sandbox=False)
+        check = one(checks, "picture addresses")
+        assert check.ok == "no"
+        assert "on the internet" in check.remedy
+
     async def test_a_place_that_cannot_be_written_is_told(self, tmp_path):
         (tmp_path / "file").write_text("a file, where a folder should be")
         report = await MediaStore(url=(tmp_path / "file").as_uri()).acheck()

@@ -134,6 +134,12 @@ def test_prices_are_read_exactly():
     assert studio.prices[0].amount == Decimal("0.08")
 
 
+def test_a_file_of_prices_that_is_not_there_is_named(tmp_path):
+    path = tmp_path / "prices.json"
+    with pytest.raises(StudioError, match=f"names {path}, which can't be read: No such file"):
+        studio_from_environment({**KEY, "VIDEOGEN_PRICES": str(path)})
+
+
 def test_models_of_the_users_own_are_known(tmp_path, monkeypatch):
     entry = {
         "id": "wan-next",

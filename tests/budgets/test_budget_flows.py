@@ -200,14 +200,35 @@ async def test_run_that_died_after_reserving_leaves_its_money_to_the_next(bank, 
     async def die(*_: Any) -> None:
         raise KeyboardInterrupt
 
+    async def dead(*_: Any) -> None: ...
+
     with monkeypatch.context() as patch:
         patch.setattr("prefect_videogen.flows.making._Making.make", die)
+        patch.setattr("prefect_videogen.flows.making.Spending.settle", dead)
         with pytest.raises(KeyboardInterrupt):
             await film_of(given, budget=2.20)
     assert bank.spent("died") == "2.20"
     assert bank.emulator.charges == []
     assert (await film_of(given, budget=2.20)).bought == 2
     assert bank.spent("died") == "2.20"
+
+
+@pytest.mark.parametrize(
+    ("stopped_in", "spent", "left"), [("_results", "0", 2), ("_film", "1.10", 1)]
+)
+async def test_run_that_is_stopped_leaves_its_money_to_another_board(
+    bank, monkeypatch, stopped_in, spent, left
+):
+    async def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"prefect_videogen.flows.making._Making.{stopped_in}", stop)
+        with pytest.raises(KeyboardInterrupt):
+            await film_of(board("Stopped", Shot(prompt="One")), budget=2.20)
+    assert bank.spent("stopped") == spent
+    others = [Shot(prompt=f"Another {number}") for number in range(left)]
+    assert (await film_of(board("Stopped", *others), budget=2.20)).bought == left
 
 
 # -- settled after --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 
 from prefect_videogen import errors
 from prefect_videogen.buying import Buyer
+from prefect_videogen.buying.lasting import record_accepted
 from prefect_videogen.records import Claimed
 
 EVOLINK = "wan2.5-image-to-video"
@@ -93,7 +94,8 @@ async def test_claim_settled_while_it_is_waited_for_is_resumed(emulator, open_st
 
         class Settle:
             async def __call__(self, seconds: float) -> None:
-                await buyer._record_accepted(1, accepted)
+                answer = accepted.answer
+                await record_accepted(owner, request.key, 1, accepted.job_id, answer)
 
         rival = open_studio(vendors)
         rival.time.sleep = Settle()

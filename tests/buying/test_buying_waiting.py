@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from prefect_videogen.buying import Buyer, wait_for
 from prefect_videogen.fetching import fetch_clip
 
 EVOLINK = "wan2.5-image-to-video"
+DAY = 86_400.0
 
 
 @pytest.mark.parametrize(
@@ -138,3 +140,45 @@ async def test_failed_purchase_and_failed_wait_give_their_slot_back(
         request = await ask(studio, take="99", **settings)
         async with asyncio.timeout(10):
             await wait_for(studio, await Buyer(studio, request).buy())
+
+
+@pytest.fixture
+async def finished(emulator, open_studio, ask, monkeypatch):
+    """Buy a clip whose end the vendor tells as asked for: its record, job, life and timings."""
+
+    async def run(told):
+        vendors = emulator()
+        async with open_studio(vendors) as studio:
+            job = await Buyer(studio, await ask(studio)).buy()
+            client = await studio.client("apixo")
+            real = client.status
+
+            async def status(*job_of):
+                got = await real(*job_of)
+                return replace(got, finished_at=told(job)) if got.finished_at else got
+
+            monkeypatch.setattr(client, "status", status)
+            await wait_for(studio, job)
+            attempt = await studio.records.attempt(job.key, job.attempt)
+            life = studio.model_named(job.model).result_seconds / studio.account("apixo").speed
+            return attempt.ready, job, life, await studio.store.list("timings")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "told",
+    [lambda _: 60.0, lambda job: job.submitted_at - DAY, lambda job: job.submitted_at + DAY],
+    ids=["a length", "long before", "far ahead"],
+)
+async def test_end_that_cannot_be_neither_expires_a_clip_nor_is_remembered(finished, told):
+    ready, job, life, timings = await finished(told)
+    assert ready.expires_at == ready.at + life
+    assert ready.finished_at == told(job)
+    assert timings == []
+
+
+async def test_clip_expires_by_the_end_that_the_vendor_tells(finished):
+    ready, job, life, timings = await finished(lambda job: job.submitted_at + 30)
+    assert ready.expires_at == job.submitted_at + 30 + life
+    assert len(timings) == 1

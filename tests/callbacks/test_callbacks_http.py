@@ -12,6 +12,7 @@ import pytest
 from prefect_videogen.buying import Buyer
 from prefect_videogen.callbacks.app import LARGEST_BODY
 from prefect_videogen.callbacks.deliveries import address_of, job_id_in
+from prefect_videogen.checking import NOBODY, callback_checks
 
 KEY = "0123456789abcdef" * 4
 TOKEN = "fedcba9876543210" * 4
@@ -48,6 +49,15 @@ async def test_forged_token_is_not_found_and_logged_without_it(
     assert deliver(url).status_code == 200
     await until(lambda: receiver.wakes.told)
     assert looks(vendors) == 1
+
+
+async def test_what_doctor_tries_is_no_warning(bought, receiver, until, caplog):
+    with caplog.at_level(logging.DEBUG, logger="prefect_videogen.callbacks"):
+        (check,) = await callback_checks(receiver.endpoint, sandbox=True)
+        await until(lambda: receiver.inbox.open_cases == 0)
+    assert check.ok == "yes"
+    said = {record.levelno for record in caplog.records if NOBODY[:12] in record.getMessage()}
+    assert said == {logging.DEBUG}
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,22 @@ def test_plan_without_a_studio_says_so_and_shows_the_film(cli, work, board):
     assert "after a" in rows["02"]
     assert rows["02"].rstrip().endswith("later")
     assert "2 of 2 clips to buy: nothing priced, 2 unpriced; about 180 s of waiting\n" in ran.out
+    note = "note: the vendor has to reach the pictures of 02: keep media in S3, or set VIDEOGEN_"
+    assert note in ran.out
     assert files(work) == before
+
+
+def test_plan_without_a_studio_asks_for_no_address_that_nobody_needs(cli, work):
+    board = work / "own.yaml"
+    board.write_text(
+        "shots:\n"
+        "  - {prompt: x, model: vidu-q3}\n"
+        "  - {prompt: y, model: vidu-q3, first_frame: 'vendor:https://h.example/x.png'}\n"
+        "  - {prompt: z, model: wan2.5-image-to-video, first_frame: still.png}\n"
+    )
+    ran = cli("plan", board)
+    assert ran.code == 0
+    assert "note: " not in ran.out
 
 
 def test_own_footage_is_shown_among_the_clips(cli, work):
@@ -100,6 +115,21 @@ def test_plan_as_json_is_nothing_but_json(cli, board):
     assert [clip.id for clip in plan.clips] == ["a", "02"]
     assert not plan.sandbox
     assert "Planned without a studio" in ran.err
+
+
+def test_plan_as_json_holds_no_password_and_no_signature(cli, work):
+    signed = "https://u:hidden@h.example/x?X-Amz-Signature=hidden"
+    board = work / "signed.yaml"
+    board.write_text(
+        f"model: ltx-2-19b\nshots: [{{prompt: x, first_frame: 'vendor:{signed}', "
+        f"loras: [{{path: '{signed}'}}]}}]"
+    )
+    ran = cli("plan", board, "--json")
+    assert ran.code == 0
+    (clip,) = Plan.model_validate_json(ran.out).clips
+    assert clip.params["loras"][0]["path"] == clip.pictures[0].ref == "https://h.example/x"
+    assert clip.key
+    assert "hidden" not in ran.out + ran.err
 
 
 def test_json_and_yaml_boards_have_the_same_keys(cli, work, board):

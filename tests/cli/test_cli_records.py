@@ -153,7 +153,7 @@ def test_records_of_a_keys_beginning_show_that_clip(stage, cli):
     ("words", "says"),
     [
         (("records", "abcdef12"), "nothing is recorded of abcdef12"),
-        (("records", "abc"), "can't be read"),
+        (("records", "abc"), "'abc' is neither a clip's key nor a storyboard's file"),
         (("records", "nowhere.yaml"), "can't be read"),
         (("settle", "abc", "--not-accepted"), "is not a key"),
         (("settle", "abcdef12"), "give either --job ID or --not-accepted"),
@@ -207,6 +207,17 @@ def test_unknown_submission_is_collected_as_such_then_settled_and_fetched(stage,
     stage.wait_until_all_ended()
     assert "1 fetched" in cli("collect")[1]
     assert len(stage.vendors.charges) == 1
+
+
+def test_collect_says_what_needs_a_person_once(stage, program, work):
+    """As a program: only there do log lines reach the terminal."""
+    stage.vendors.faults.add("drop-after-accept")
+    key = stage.buy(until="unknown")
+    media = {"VIDEOGEN_MEDIA_URL": (work / "media").as_uri()}
+    ran = program("collect", cwd=work, **stage.vendors.environment(), **media)
+    assert ran.code == 1
+    assert ran.out.count(f"prefect-videogen settle {key[:12]} --job ID") == 1
+    assert ran.err == ""
 
 
 def test_settled_as_not_accepted_is_bought_as_attempt_two(stage, cli):

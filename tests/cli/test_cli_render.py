@@ -70,5 +70,24 @@ def test_shot_that_fails_costs_only_itself_and_exits_one(first, program, place, 
     assert ("a", "done", "reused") in changes
     assert ("b", "done", "reused") in changes
     assert [state for shot, state, _ in changes if shot == "c"][-1] == "failed"
+    assert "missing: c: " in ran.out
     assert "incomplete: " in ran.err
     assert len(emulator.charges) == 2
+
+
+def test_shot_whose_answer_was_lost_is_shown_with_the_way_to_settle_it(
+    program, place, emulator, settings
+):
+    (place / "lost.yaml").write_text("title: Lost\nmodel: wan-2-5\nshots: [{id: a, prompt: lost}]")
+    emulator.faults.add("drop-after-accept")
+    ran = program("render", "lost.yaml", cwd=place, **settings)
+    assert ran.code == 1
+    told = re.search(
+        r"^missing: a: (.* is not known) \[billed: unknown\]\. (.*)$", ran.out, re.MULTILINE
+    )
+    assert told
+    assert f"a: {told[1]} [billed: unknown]. {told[2]}" in ran.err
+    settle = re.search(r"`prefect-videogen settle [0-9a-f]{12} --job ID`", told[2])
+    assert settle
+    assert "settle what became of a before the next run." in ran.err
+    assert "mend what is wrong" not in ran.err

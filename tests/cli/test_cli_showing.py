@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import wave
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from prefect.events.worker import EventsWorker
 from ruamel.yaml import YAML
 
 from prefect_videogen import errors
@@ -40,6 +43,14 @@ def test_new_writes_a_board_that_plan_accepts(cli, work):
     assert "clips to buy" in planned.out
 
 
+def test_new_board_plans_with_nothing_but_a_key(cli, work, monkeypatch):
+    monkeypatch.setenv("VIDEOGEN_APIXO_API_KEY", "a-real-key")
+    cli("new")
+    planned = cli("plan", "storyboard.yaml")
+    assert planned.err == ""
+    assert "3 of 3 clips to buy" in planned.out
+
+
 def test_new_never_overwrites(cli, work):
     (work / "mine.yaml").write_text("title: mine")
     ran = cli("new", "mine.yaml")
@@ -65,7 +76,7 @@ def test_every_commented_line_of_the_new_board_would_do(cli, work):
     )
     with wave.open(str(work / "music.wav"), "wb") as music:
         music.setparams((1, 2, 8000, 0, "NONE", ""))
-        music.writeframes(bytes(8000))
+        music.writeframes(bytes(2 * 2 * 8000))
     (work / "all.yaml").write_text(text)
     ran = cli("plan", "all.yaml")
     assert ran.err == ""
@@ -158,6 +169,25 @@ def test_plan_without_a_studio_imports_no_prefect(work):
     done = subprocess.run(args, cwd=work, capture_output=True, text=True, check=True)
     assert "1 of 1 clips to buy" in done.stdout
     assert "prefect" not in done.stderr
+
+
+def test_version_is_that_of_the_distribution(cli):
+    ran = cli("--version")
+    assert (ran.code, ran.out) == (0, f"prefect-videogen {version('prefect-videogen')}\n")
+
+
+def test_setup_without_keys_names_the_variables(cli, prefect_server):
+    ran = cli("setup")
+    assert ran.code == 0
+    assert "registered block type" in ran.out
+    said = ran.out.splitlines()[-1]
+    for name in ("VIDEOGEN_APIXO_API_KEY", "VIDEOGEN_EVOLINK_API_KEY", "run this again"):
+        assert name in said
+
+
+def test_prefects_word_on_events_under_way_stays_off_the_terminal(cli, inbox):
+    assert cli("put", "still.png").code == 0
+    assert not logging.getLogger(EventsWorker.__name__).isEnabledFor(logging.WARNING)
 
 
 def test_help_names_every_command(cli):

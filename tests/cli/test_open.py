@@ -72,6 +72,7 @@ def test_a_film_is_opened_by_name_path_run_and_clip(cli, media, opened):
     folder = film.path.rpartition("/")[0]
     targets = {
         "kites": page,
+        "Kites": page,
         film.path: page,
         folder: page,
         f"{folder}/": page,
@@ -81,6 +82,11 @@ def test_a_film_is_opened_by_name_path_run_and_clip(cli, media, opened):
         film.clips[0].key[:8]: clip,
         film.clips[0].path: clip,
         f"{folder}/manifest.json": page,
+        str(media / film.path): page,  # as `render` prints it
+        str(media / folder): page,
+        f"media/{film.path}": page,
+        f"./media/{film.page}": page,
+        f"media/{film.clips[0].path}": clip,
     }
     for target, shown in targets.items():
         ran = cli("open", target)
@@ -89,6 +95,19 @@ def test_a_film_is_opened_by_name_path_run_and_clip(cli, media, opened):
     ran = cli("open", "kites", "--film", "--print")
     assert ran.out.strip() == (media / film.path).as_uri()
     assert not opened
+
+
+def test_what_is_named_from_a_folder_within_the_store_is_opened(cli, media, opened, monkeypatch):
+    folder = media / "films" / "kites" / "aaaa"
+    folder.mkdir(parents=True)
+    (folder / "film.mp4").write_bytes(b"film")
+    (folder / "manifest.json").write_text("{}")
+    monkeypatch.chdir(folder)
+    assert cli("open", "film.mp4").code == 0
+    assert cli("open", "../aaaa").code == 0
+    monkeypatch.chdir(folder.parent.parent)
+    assert cli("open", "kites").code == 0  # a name, though there is a folder called so
+    assert opened == [(folder / "film.mp4").as_uri()] * 3
 
 
 def test_the_newest_film_of_a_name_is_opened(cli, media, opened):

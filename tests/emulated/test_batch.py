@@ -106,10 +106,11 @@ async def test_batch_makes_each_film_once_and_goes_on_when_one_fails(
     boards.mkdir()
     for name in ("hill", "lake", "moor"):
         board(boards, name)
-    refused = board(tmp_path, "town", model="ltx-2-19b")
+    board(stage.media, "town", model="ltx-2-19b")
+    refused = f"{stage.emulator.media_url}/town.json?X-Amz-Signature=hidden"
     stage.emulator.faults.add("key-refused-403", model="ltx-2-19b", times=None)
     order = {
-        "storyboard_files": [str(boards), str(refused)],
+        "storyboard_files": [str(boards), refused],
         "deployment": served,
         "concurrent": 2,
         "batch": f"autumn-{uuid4().hex[:6]}",
@@ -129,6 +130,7 @@ async def test_batch_makes_each_film_once_and_goes_on_when_one_fails(
     (failed,) = batch.failed
     assert failed.state == "Failed"
     assert "FilmIncomplete" in failed.reason
+    assert failed.storyboard == refused.partition("?")[0]
     made = [entry for entry in batch.entries if entry.made]
     assert [entry.reason for entry in made] == [""] * 3
     assert all(stage.path(entry.path).is_file() and entry.frames for entry in made)
@@ -141,6 +143,7 @@ async def test_batch_makes_each_film_once_and_goes_on_when_one_fails(
     text = await artifact("generate-batch")
     assert "3 of 4 made" in text
     assert made[0].path in text
+    assert "hidden" not in f"{text} {first.value}"
 
     name, boards_given = order["batch"], order["storyboard_files"]
     command = ["batch", *boards_given, "--deployment", served, "--name", name, "--json"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 
 import numpy as np
@@ -168,6 +169,33 @@ async def test_missing_shot_is_stood_in_for_as_long_as_it_would_have_been(stage,
     shown = frames_at(stage.path(film.path), [FRAMES - 1, FRAMES, 2 * FRAMES - 1])
     likeness = psnr(shown[FRAMES - 1], shown[2 * FRAMES - 1])
     assert likeness > 35 if stands_in == "hold" else likeness < 25
+
+
+@pytest.mark.parametrize("stands_in", ["hold", "slate"])
+async def test_missing_shot_with_a_trim_is_stood_in_for_as_long_as_that_leaves(stage, stands_in):
+    film = await film_of(
+        f"Stood in, trimmed {stands_in}",
+        Shot(id="good", prompt="A fine kite"),
+        Shot(id="bad", prompt="[violation] what was to be seen", trim=[1.0, 3.0]),
+        on_missing=stands_in,
+    )
+    assert [shot.frames for shot in manifest_of(stage, film).shots] == [FRAMES, 2 * FPS]
+
+
+async def test_clip_of_a_fallback_is_told_at_its_own_price(stage, monkeypatch):
+    prices = [
+        {"model": "wan-2-5", "amount": "1.00", "currency": "USD", "per": "clip"},
+        {"model": "ltx-2-19b", "amount": "9.00", "currency": "USD", "per": "clip"},
+    ]
+    monkeypatch.setenv("VIDEOGEN_PRICES", json.dumps(prices))
+    stage.emulator.faults.add("job-fails", times=None, model="wan-2-5", code="CONTENT_VIOLATION")
+    film = await film_of(
+        "Fallback", Shot(id="a", prompt="A kite at its price", fallback=["ltx-2-19b"])
+    )
+    (shot,) = manifest_of(stage, film).shots
+    assert shot.bought is not None
+    assert (shot.bought.model, str(shot.bought.price)) == ("ltx-2-19b", "9.00 USD")
+    assert "9.00 USD" in stage.path(film.page).read_text()
 
 
 async def test_steady_hand_over_ends_the_shot_before_its_black_tail(stage, own):

@@ -1,4 +1,7 @@
-"""The key is in no database, log, artifact, result, record or film: searched for byte by byte."""
+"""Neither a key nor a signed address is in any database, log, result, record or film.
+
+All of them are searched byte by byte.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,13 @@ import base64
 import inspect
 import json
 import logging
+import shutil
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.events.worker import EventsWorker
@@ -17,10 +24,14 @@ from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_HOME
 
 from prefect_videogen import Shot, Storyboard, generate_clip, generate_storyboard
-from prefect_videogen.errors import FilmIncomplete, VideoGenError
+from prefect_videogen.errors import FilmIncomplete, StoryboardError, VideoGenError
 from prefect_videogen.fetching import Clip
 from prefect_videogen.filming import Film
+from prefect_videogen.media import VideoWriter
+from prefect_videogen.plan import Plan
 
+PASSWORD = "pw-Plugh-2c81e9d07a"
+SIGNATURE = "sig-Xyzzy-90b4f2e6c3"
 KEY = "sk-videogen-Xyzzy-7f3a9c5e1b2d4860"
 EMULATOR = {"api_key": KEY}
 
@@ -120,6 +131,92 @@ async def test_key_is_nowhere_after_a_film_a_gap_and_failures(
     for error in failures:
         assert KEY not in f"{error!s} {error!r} {error.__dict__!r} {error.__cause__!r}"
         assert KEY not in repr(error.__context__)
+
+
+@pytest.fixture
+def signed(stage, stills, tmp_path) -> Callable[[str], str]:
+    """Serve a picture, a video and weights; gives their addresses with password and signature."""
+    folder = stage.media / "web"
+    folder.mkdir()
+    shutil.copy(stills["sky"], folder / "my pic.png")
+    (folder / "x.safetensors").write_bytes(b"weights")
+    with VideoWriter(folder / "own.mp4", 128, 72, Fraction(8), sound=True) as writer:
+        for _ in range(8):
+            writer.write_rgb(np.zeros((72, 128, 3), np.uint8))
+        writer.write_sound(np.zeros((2, 48_000), np.float32))
+    host = stage.emulator.media_url.replace("http://", f"http://user:{PASSWORD}@")
+    return lambda name: f"{host}/web/{name}?X-Amz-Signature={SIGNATURE}"
+
+
+async def test_signed_addresses_are_in_no_database_log_result_record_or_film(
+    stage, signed, tmp_path, prefect_server, caplog, capfd
+):
+    for name in ("prefect", "prefect_videogen"):
+        caplog.set_level(logging.DEBUG, name)
+
+    def board(title: str, **fields: Any) -> str:
+        path = tmp_path / f"{title}.json"
+        path.write_text(json.dumps({"title": title, "model": "wan-2-5", **fields}))
+        return str(path)
+
+    picture, video = signed("my pic.png"), signed("own.mp4")
+    film = board(
+        "Signed",
+        film={"music": video},
+        shots=[
+            {"id": "own", "video": video},
+            {"id": "a", "prompt": "Signed", "first_frame": picture},
+        ],
+    )
+    lora = {
+        "id": "a",
+        "prompt": "One",
+        "model": "ltx-2-19b",
+        "first_frame": f"vendor:{video}",
+        "loras": [{"path": signed("x.safetensors"), "scale": 1.0}],
+    }
+    planned = await generate_storyboard(
+        storyboard_file=board("Only planned", shots=[lora]), studio="env", plan_only=True
+    )
+    assert isinstance(planned, Plan)
+    made = await generate_storyboard(storyboard_file=film, studio="env")
+    assert isinstance(made, Film)
+    assert made.complete
+    shutil.rmtree(stage.media / "web")
+    again = await generate_storyboard(storyboard_file=film, studio="env")
+    with pytest.raises(StoryboardError) as caught:
+        await generate_storyboard(
+            storyboard_file=board(
+                "Faults",
+                film={"music": signed("gone.mp3")},
+                shots=[
+                    {"id": "own", "video": signed("gone.mp4")},
+                    {"id": "a", "prompt": "x", "first_frame": signed("gone pic.png")},
+                    {"id": "b", "prompt": "x", "options": {"apikey": SIGNATURE}},
+                    {**lora, "id": "c", "first_frame": f"vendor:{picture}"},
+                ],
+            ),
+            studio="env",
+        )
+    error = caught.value
+    await settle(prefect_server)
+
+    # They were really read, and the places that are searched are really written.
+    said = caplog.text + "".join(capfd.readouterr())
+    assert said.count("own.mp4 can't be read any more; its kept copy is used") >= 2
+    assert "web/my pic.png can't be read any more; its kept copy is used" in said
+    assert len(error.faults) == 5
+    held = [path.read_text() for path in stage.media.glob("**/*.json")]
+    assert sum("web/my pic.png" in text for text in held) >= 3  # source, request and manifest
+    database = prefect_server.parent
+    assert any(b"web/gone.mp4" in path.read_bytes() for path in database.iterdir())
+
+    home = Path(PREFECT_HOME.value())
+    for secret in (PASSWORD, SIGNATURE):
+        assert files_with(secret, database, stage.media, home) == []
+        assert secret not in said
+        assert secret not in f"{planned!r} {made!r} {again!r}"
+        assert secret not in f"{error!s} {error!r} {error.__dict__!r} {error.__context__!r}"
 
 
 async def test_key_is_in_no_artifact_log_parameter_or_state_of_the_api(stage):

@@ -317,6 +317,13 @@ async def test_film_is_delivered_where_it_is_wanted(stage, tmp_path: Path):
     assert delivered == stage.path(film.path).read_bytes()
 
 
+async def test_place_that_no_film_goes_to_is_refused_before_anything_is_bought(stage):
+    given = board("Delivered", Shot(prompt="A parcel"))
+    with pytest.raises(StudioError, match="deliver_to = gs://bucket"):
+        await film_of(given, deliver_to="gs://bucket")
+    assert not stage.charges
+
+
 def test_sync_twin_makes_a_film_and_passes_errors_on(stage):
     film = generate_storyboard_sync(storyboard=board("Sync", Shot(prompt="In step")), studio="env")
     assert isinstance(film, Film)

@@ -7,6 +7,7 @@ import inspect
 import pickle
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,6 +151,25 @@ def test_storyboard_error_lists_its_faults(count, word):
     error = StoryboardError(faults)
     assert word in str(error)
     assert str(error).count("is missing") == count
+
+
+SIGNED = "https://u:hidden@h.example/my pic.png?X-Amz-Signature=hidden"
+
+
+def test_fault_tells_no_password_no_query_and_no_secret_field():
+    """Whatever it is made with: it reaches exceptions, states, logs and databases."""
+    faults = [
+        Fault("a", "first_frame", f"vendor:{SIGNED}", "can't be read", "check it"),
+        Fault("a", "options.apikey", "hidden", "is no field", "leave it out"),
+        replace(Fault("a", "video", "x", "is gone", "check it"), value=SIGNED, source=SIGNED),
+    ]
+    assert [fault.value for fault in faults] == [
+        "vendor:https://h.example/my pic.png",
+        "",
+        "https://h.example/my pic.png",
+    ]
+    error = StoryboardError(faults)
+    assert "hidden" not in f"{error} {error!r} {error.__dict__!r}"
 
 
 @pytest.mark.parametrize("kind", OURS)

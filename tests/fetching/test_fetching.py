@@ -160,6 +160,10 @@ async def test_redirect_within_the_vendors_own_host_is_followed(ready):
         "http://clips.example.com/clip.mp4",
         "https://192.168.1.1/clip.mp4",
         "https://[fd00::1]/clip.mp4",
+        "https://[64:ff9b::7f00:1]/clip.mp4",
+        "https://[2002:7f00:1::]/clip.mp4",
+        "https://[::127.0.0.1]/clip.mp4",
+        "https://2130706433/clip.mp4",
         "https://user:password@127.0.0.1/clip.mp4",
         "ftp://clips.example.com/clip.mp4",
         "file:///etc/passwd",
@@ -186,12 +190,13 @@ async def test_result_at_an_untrusted_address_is_refused_without_asking(
     await check_that_nothing_was_kept(studio, job)
 
 
+@pytest.mark.parametrize("address", ["10.0.0.7", "64:ff9b::7f00:1", "2002:7f00:1::", "100.64.0.1"])
 async def test_public_name_that_resolves_to_a_private_address_is_refused(
-    emulator, open_studio, ready_at, monkeypatch
+    emulator, open_studio, ready_at, monkeypatch, address
 ):
     async def lookup(host, *_: object, **__: object):
         assert host == "clips.example.com"
-        return [(2, 1, 6, "", ("93.184.216.34", 443)), (2, 1, 6, "", ("10.0.0.7", 443))]
+        return [(2, 1, 6, "", ("93.184.216.34", 443)), (2, 1, 6, "", (address, 443))]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lookup)
     studio = open_studio(emulator())

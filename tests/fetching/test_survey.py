@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.conftest import SCHEDULED
 
 from prefect_videogen.buying import Buyer, wait_for
@@ -16,10 +18,13 @@ from prefect_videogen.fetching import fetch_clip
 from prefect_videogen.forecasting import forecast
 from prefect_videogen.inspecting import inspect_board
 from prefect_videogen.media import VideoWriter
+from prefect_videogen.pictures import publish
 from prefect_videogen.plan import Price
+from prefect_videogen.records import Claimed
 from prefect_videogen.references import Folder
-from prefect_videogen.storyboard import FilmOptions, Shot, Storyboard
-from prefect_videogen.survey import Board, standalone, survey
+from prefect_videogen.storyboard import FilmOptions, Lora, Shot, Storyboard
+from prefect_videogen.studio import OpenStudio
+from prefect_videogen.survey import Board, load_board, shareable, standalone, survey
 
 PRICES = (Price(model="wan-2-5", amount=Decimal(1), per="clip"),)
 
@@ -131,6 +136,67 @@ async def test_music_is_known_by_its_digest_or_is_a_fault_of_the_film(studio, ow
     (fault,) = caught.value.faults
     assert (fault.shot, fault.field, fault.value) == ("", "film.music", "gone.mp3")
     assert "can't be read" in fault.problem
+    brief = own.with_name("brief.mp4")
+    with VideoWriter(brief, 128, 72, Fraction(8), sound=True) as writer:
+        writer.write_rgb(np.zeros((72, 128, 3), np.uint8))
+        writer.write_sound(np.zeros((2, 24_000), np.float32))
+    board.film = FilmOptions(music=str(brief))
+    (fault,) = (await looked_at(studio, board)).plan.faults
+    assert (fault.shot, fault.field, fault.value) == ("", "film.music", str(brief))
+    assert "too little for music" in fault.problem
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("http://u:hidden@{host}/gone board.yaml?sig=hidden", "HTTP 404"),
+        ("http://u:hidden@{host}/?sig=hidden#hidden", "HTTP 404"),
+        ("ftp://u:hidden@h.example/board.yaml", "ftp:// can't be read"),
+        ("https://u:hidden@[h/board.yaml", "Invalid IPv6 URL"),
+        ("http://u:hidden@h\u2100/board.yaml", "ValueError"),
+    ],
+)
+async def test_board_that_can_not_be_read_is_named_without_its_password(emulator, address, reason):
+    host = emulator().media_url.removeprefix("http://")
+    with pytest.raises(StoryboardError, match=reason) as caught:
+        await load_board(address.format(host=host))
+    assert "hidden" not in f"{caught.value} {caught.value!r} {caught.value.__dict__!r}"
+
+
+async def test_faults_of_a_board_name_its_address_without_its_query(emulator, tmp_path):
+    vendors = emulator()
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media/board.yaml").write_text("shots: [")
+    with pytest.raises(StoryboardError) as caught:
+        await load_board(f"{vendors.media_url}/board.yaml?sig=hidden")
+    assert str(caught.value).startswith(f"{vendors.media_url}/board.yaml has 1 fault:")
+
+
+async def test_plan_that_is_given_out_holds_no_query_and_the_same_keys(studio, own):
+    signed = "https://u:hidden@h.example/x?sig=hidden"
+    board = Storyboard(
+        title="Given out",
+        model="ltx-2-19b",
+        shots=[
+            Shot(id="own", video=str(own), trim=[0, 0.5]),
+            Shot(
+                id="a",
+                prompt="x",
+                first_frame=f"vendor:{signed}",
+                loras=[Lora(path=signed, scale=0.8)],
+                fallback=["vidu-q3"],
+            ),
+        ],
+    )
+    made = (await looked_at(studio, board)).plan
+    given = shareable(made)
+    assert "hidden" in made.model_dump_json()
+    assert "hidden" not in given.model_dump_json()
+    assert given.clip("a").pictures[0].ref == "https://h.example/x"
+    assert given.clip("a").key == made.clip("a").key
+    plain = board.model_copy(update={"shots": board.shots[:1]})
+    kept = (await looked_at(studio, plain)).check()
+    assert shareable(kept) == kept
 
 
 async def test_faulty_trim_of_footage_that_is_chained_from_is_a_fault_and_no_error(studio, own):
@@ -147,6 +213,81 @@ async def test_faulty_trim_of_footage_that_is_chained_from_is_a_fault_and_no_err
         ("own", "trim"),
         ("a", "seconds"),
     }
+
+
+async def test_cut_picture_is_a_fault_before_anything_is_bought(studio, stills, tmp_path):
+    whole = io.BytesIO()
+    Image.open(stills["sky"]).save(whole, "JPEG")
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(whole.getvalue()[: len(whole.getvalue()) // 3])
+    board = Storyboard(model="wan-2-5", shots=[Shot(id="a", prompt="x", first_frame=str(cut))])
+    before = files(studio)
+    with pytest.raises(StoryboardError) as caught:
+        (await looked_at(studio, board, keep=True)).check()
+    (fault,) = caught.value.faults
+    assert (fault.shot, fault.field) == ("a", "first_frame")
+    assert "cut off" in fault.problem
+    assert files(studio) == before
+
+
+async def test_claim_that_nobody_settles_any_more_is_noted_with_the_way_to_settle_it(
+    emulator, open_studio, hurry
+):
+    board = Storyboard(model="wan-2-5", shots=[Shot(id="lost", prompt="a lost letter")])
+    async with open_studio(emulator(), time=hurry) as studio:
+        (clip,) = (await looked_at(studio, board)).plan.clips
+        claimed = Claimed(
+            at=hurry.now(),
+            owner="somebody who died",
+            shot="lost",
+            vendor=clip.vendor,
+            model=clip.model,
+            base_url="http://127.0.0.1",
+            body="{}",
+            idempotency_key="none",
+            window=60,
+        )
+        assert await studio.records.claim(clip.key, 1, claimed)
+        assert (await looked_at(studio, board)).plan.notes == ()
+        hurry.ahead += 120
+        plan = (await looked_at(studio, board)).plan
+    (found,) = plan.clips
+    assert (found.state, found.to_buy) == ("claimed", False)
+    (note,) = plan.notes
+    assert note.startswith("shot lost: whether its purchase was accepted is not known; ")
+    assert f"`prefect-videogen settle {clip.key[:12]} --job ID`" in note
+
+
+@pytest.fixture
+def real(studio) -> OpenStudio:
+    """The studio, as if its accounts were no sandboxes; its media store is served at home."""
+    changes = {"sandbox": False, "speed": 1.0}
+    studio.accounts = {
+        name: account.model_copy(update=changes) for name, account in studio.accounts.items()
+    }
+    return studio
+
+
+async def test_media_store_served_at_home_hands_no_picture_to_a_real_vendor(real, stills):
+    def board(model: str) -> Storyboard:
+        return Storyboard(model=model, shots=[Shot(id="a", prompt="x", first_frame=stills["sky"])])
+
+    (fault,) = (await looked_at(real, board("wan-2-5"))).plan.faults
+    assert (fault.shot, fault.field, fault.value) == ("a", "first_frame", stills["sky"])
+    assert "nowhere to publish a picture that it can reach" in fault.problem
+    (await looked_at(real, board("wan2.5-image-to-video"))).check()
+    real.store.served_at = "https://media.example.org"
+    (await looked_at(real, board("wan-2-5"))).check()
+
+
+async def test_picture_is_uploaded_where_the_vendor_can_not_reach_the_media_store(
+    real, ask, stills
+):
+    request = await ask(real, model="wan2.5-image-to-video", first_frame=stills["sky"])
+    (picture,) = request.pictures
+    model = real.model(request.clip)
+    url = await publish(real, model, picture.use, picture.path)
+    assert not url.startswith(real.store.public_url(""))
 
 
 def test_standalone_board_means_the_same_everywhere():

@@ -98,6 +98,12 @@ def test_every_shot_tells_how_it_was_made_and_joined(outline):
         assert text in outline.words, text
 
 
+def test_end_that_is_cut_off_is_not_warned_of(sample, frames):
+    shorter = sample.manifest.shots[2].source_frames - 6
+    manifest = changed(sample.manifest, 2, source_frames=shorter)
+    assert "frozen" not in Outline(page(manifest, frames=frames, seams=None)).words
+
+
 def test_links_are_relative_and_their_targets_exist(outline, sample):
     written = {"index.html", "manifest.json", "film.otio", "film-9x16.mp4"}
     links = [link["href"] for link in outline.all("a")]

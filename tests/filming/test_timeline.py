@@ -104,6 +104,15 @@ def test_footage_of_another_rate_starts_at_the_same_moment(sample):
     assert clip.media_reference.available_range.duration.to_seconds() == 2
 
 
+def test_footage_of_variable_rate_starts_when_its_first_frame_does(sample):
+    own = sample.manifest.shots[4]
+    shot = own.model_copy(update={"source_seconds": 0.75})
+    shots = (*sample.manifest.shots[:4], shot, sample.manifest.shots[5])
+    written = timeline(sample.manifest.model_copy(update={"shots": shots}))
+    clip = clips_of(otio.adapters.read_from_string(written, "otio_json").tracks[0])[4]
+    assert clip.source_range.start_time.to_seconds() == 0.75
+
+
 def test_doubled_frames_and_jumps_are_marked(loaded):
     marks = {
         clip.name: [(marker.name, marker.color) for marker in clip.markers]

@@ -18,7 +18,6 @@ from prefect_videogen.keys import (
     canonical_json,
     clip_key,
     digest,
-    without_query,
 )
 
 VIDU = MODELS["vidu-q3"]
@@ -218,19 +217,6 @@ def test_lora_counts_without_query_and_credentials(path):
 )
 def test_lora_counts_by_place_and_scale(other):
     assert lora_key(*other) != lora_key("https://x.example/y")
-
-
-@pytest.mark.parametrize(
-    ("url", "plain"),
-    [
-        ("https://x/y.safetensors?a=1&b=2#c", "https://x/y.safetensors"),
-        ("https://u:p@x:8/y", "https://x:8/y"),
-        ("no url", "no url"),
-        ("https://[x/y", "https://[x/y"),
-    ],
-)
-def test_url_is_left_without_what_may_be_a_secret(url, plain):
-    assert without_query(url) == plain
 
 
 def later_models(**changes: Any):

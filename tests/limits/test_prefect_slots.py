@@ -7,15 +7,18 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
-from httpx import AsyncClient, Request, Response
+from httpx import AsyncHTTPTransport, Request, Response
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 from prefect.settings import PREFECT_API_URL
 
+from prefect_videogen.blocks import limits as limits_module
 from prefect_videogen.blocks.limits import LEASE, PrefectSlots, _Pool, create_limits
 from prefect_videogen.errors import StudioError
 from prefect_videogen.waiting import Limit
@@ -35,6 +38,26 @@ def acquisitions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(PrefectClient, "increment_concurrency_slots_with_lease", counted)
     return asked
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Request]]:
+    """Answer the first requests to a path in the server's place; gives those it has answered."""
+    real = AsyncHTTPTransport.handle_async_request
+
+    def at(path: str, status: int, times: int, **headers: str) -> list[Request]:
+        refused: list[Request] = []
+
+        async def handle(self: AsyncHTTPTransport, request: Request) -> Response:
+            if request.url.path.endswith(path) and len(refused) < times:
+                refused.append(request)
+                return Response(status, headers=headers, request=request)
+            return await real(self, request)
+
+        monkeypatch.setattr(AsyncHTTPTransport, "handle_async_request", handle)
+        return refused
+
+    return at
 
 
 def start_holding(limit: Limit, holders: int, seconds: float) -> subprocess.Popen[str]:
@@ -115,28 +138,46 @@ async def test_many_who_wait_at_once_are_served_in_larger_blocks(limit, taken, a
     assert await taken(large) == 0
 
 
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 async def test_server_that_is_busy_is_asked_again_soon_and_for_as_many(
-    limit, acquisitions, monkeypatch
+    limit, acquisitions, refuse, status
 ):
-    real = AsyncClient.send
-    refused: list[Request] = []
-
-    async def busy_at_first(self: AsyncClient, request: Request, **more: Any) -> Response:
-        if request.url.path.endswith("increment-with-lease") and len(refused) < 2:
-            refused.append(request)
-            return Response(503, request=request)
-        return await real(self, request, **more)
-
     slots, large = PrefectSlots(), await limit(100)
-    monkeypatch.setattr(AsyncClient, "send", busy_at_first)
-    # Prefect's client alone would wait for 2 and 4 s between its tries.
+    refused = refuse("increment-with-lease", status, 4)
+    # Prefect's client would sleep for about 2 s after each of these answers.
     async with asyncio.timeout(5):
         held = await asyncio.gather(*(slots.take(large) for _ in range(20)))
-    assert len(refused) == 2
-    assert acquisitions == [20, 20, 20]
+    assert len(refused) == 4
+    assert acquisitions == [20] * 5
     for slot in held:
         assert slot
         await slot.give_back()
+    await slots.aclose()
+
+
+@pytest.mark.parametrize("asked", ["0.5", "86400"])
+async def test_busy_server_is_left_alone_as_long_as_it_asks_within_reason(
+    limit, refuse, monkeypatch, asked
+):
+    slots, small = PrefectSlots(), await limit(1)
+    monkeypatch.setattr(limits_module, "AWAY", 0.5)
+    refuse("increment-with-lease", 429, 1, **{"Retry-After": asked})
+    began = asyncio.get_running_loop().time()
+    (held,) = await take(slots, small, 1)
+    assert asyncio.get_running_loop().time() - began >= 0.5
+    assert held
+    await slots.aclose()
+
+
+async def test_server_that_stays_busy_leaves_it_to_the_process_and_says_so(
+    limit, refuse, monkeypatch, nothing_said, caplog
+):
+    slots, small = PrefectSlots(), await limit(1)
+    monkeypatch.setattr(limits_module, "AWAY", 0.5)
+    refuse("increment-with-lease", 500, 1000)
+    with caplog.at_level(logging.WARNING, "prefect_videogen"):
+        assert await take(slots, small, 3) == [None, None, None]
+    assert f"{small.name} can't be asked for (HTTP 500)" in caplog.text
     await slots.aclose()
 
 
@@ -277,3 +318,61 @@ async def test_lease_that_ran_out_is_not_given_back_a_second_time(limit, taken):
     await held.give_back()
     await slots.aclose()
     assert await taken(small) == 1
+
+
+async def test_limit_that_is_first_used_during_a_renewal_does_not_end_it(limit, monkeypatch):
+    slots, limits = PrefectSlots(), [await limit(1) for _ in range(3)]
+    for used in limits[:2]:
+        await take(slots, used, 1)
+    renewed = asyncio.Event()
+    real = PrefectClient.renew_concurrency_lease
+
+    async def renew(self: PrefectClient, lease_id: UUID, seconds: float) -> Any:
+        await take(slots, limits[2], 1)
+        monkeypatch.setattr(PrefectClient, "renew_concurrency_lease", note)
+        return await real(self, lease_id, seconds)
+
+    async def note(self: PrefectClient, lease_id: UUID, seconds: float) -> Any:
+        renewed.set()
+        return await real(self, lease_id, seconds)
+
+    monkeypatch.setattr(PrefectClient, "renew_concurrency_lease", renew)
+    monkeypatch.setattr(limits_module, "RENEW_EVERY", 0.01)
+    renewing = asyncio.create_task(slots._renew())  # that of the slots sleeps too long
+    async with asyncio.timeout(10):
+        await asyncio.wait(
+            [asyncio.create_task(renewed.wait()), renewing], return_when=asyncio.FIRST_COMPLETED
+        )
+    assert renewed.is_set()
+    renewing.cancel()
+    await slots.aclose()
+
+
+async def test_forgotten_slots_that_cannot_be_freed_do_not_end_the_renewal_of_others(
+    limit, refuse, monkeypatch, caplog
+):
+    slots, small = PrefectSlots(), await limit(2)
+    await take(slots, small, 2)
+    forgotten, other = slots._pools[small.name].leases
+    async with get_client() as client:
+        await client.release_concurrency_slots_with_lease(forgotten.id)
+    refused = refuse("/decrement", 500, 1000)
+    renewed = asyncio.Event()
+    real = PrefectClient.renew_concurrency_lease
+
+    async def renew(self: PrefectClient, lease_id: UUID, seconds: float) -> Any:
+        answer = await real(self, lease_id, seconds)
+        if lease_id == other.id:
+            renewed.set()
+        return answer
+
+    monkeypatch.setattr(PrefectClient, "renew_concurrency_lease", renew)
+    monkeypatch.setattr(limits_module, "RENEW_EVERY", 0.01)
+    renewing = asyncio.create_task(slots._renew())  # that of the slots sleeps too long
+    with caplog.at_level(logging.WARNING, "prefect_videogen"):
+        async with asyncio.timeout(10):
+            await renewed.wait()
+    renewing.cancel()
+    assert len(refused) == 1
+    assert f"A slot of {small.name} could not be renewed or freed: HTTP 500" in caplog.text
+    await slots.aclose()

@@ -26,6 +26,10 @@ Maker = Callable[..., Path]
 SIZE = (320, 180)
 # What a phone held upright writes: turn the stored picture clockwise by 90 degrees.
 CLOCKWISE = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+# What a phone's front camera writes, and the same upside down.
+MIRRORED = (-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+UPSIDE_DOWN_MIRRORED = (65536, 0, 0, 0, -65536, 0, 0, 0, 1 << 30)
+MIRRORED_CLOCKWISE = (0, 65536, 0, 65536, 0, 0, 0, 0, 1 << 30)
 # Milliseconds at which a clip of variable rate shows its frames: 7.6 a second on average.
 VARIABLE = [0, 100, 200, 280, 400, 640, 800, 920]
 
@@ -41,6 +45,7 @@ class Odd:
         film_frames: Frames of a film of it, at the usual rate next to its own; 0: as many.
         special: Makes it in another way than `make_clip` does.
         turns: How often what was painted is turned by 90 degrees counter-clockwise when shown.
+        mirrored: Whether what was painted is turned upside down before that, as in a mirror.
         painted: Size of the pictures as shown before turning.
         suffix: Its container.
     """
@@ -51,6 +56,7 @@ class Odd:
     film_frames: int = 0
     special: Callable[[Path, Painter], None] | None = None
     turns: int = 0
+    mirrored: bool = False
     painted: tuple[int, int] = SIZE
     suffix: str = "mp4"
 
@@ -65,7 +71,13 @@ class Odd:
     def last(self, paint: Painter) -> Picture:
         """Paint its last frame as it has to be shown."""
         stored = paint(self.numbers[-1], *self.painted)
-        return np.ascontiguousarray(np.rot90(stored, self.turns))
+        upside = stored[::-1] if self.mirrored else stored
+        return np.ascontiguousarray(np.rot90(upside, self.turns))
+
+    def as_painted(self, shown: Picture) -> Picture:
+        """Turn a picture back to how it was painted."""
+        turned = np.rot90(shown, -self.turns)
+        return turned[::-1] if self.mirrored else turned
 
 
 def silence(seconds: float, rate: int = 48_000, channels: int = 2) -> npt.NDArray[np.float32]:
@@ -165,6 +177,14 @@ ODD_CLIPS = (
     Odd("one frame", {}, numbers=range(1)),
     Odd("one frame and sound", {"sound": silence(1)}, numbers=range(1)),
     Odd("rotated", {"display_matrix": CLOCKWISE}, turns=3),
+    Odd("mirrored", {"display_matrix": MIRRORED}, turns=2, mirrored=True),
+    Odd("upside down in a mirror", {"display_matrix": UPSIDE_DOWN_MIRRORED}, mirrored=True),
+    Odd(
+        "rotated in a mirror",
+        {"display_matrix": MIRRORED_CLOCKWISE},
+        turns=3,
+        mirrored=True,
+    ),
     Odd("ten bits", {}, special=ten_bit),
     Odd("untagged and small", {"matrix": 5, "tagged": False}),
     Odd(

@@ -29,10 +29,6 @@ HOPS = 5
 EACH = pytest.mark.parametrize("odd", ODD_CLIPS, ids=lambda odd: odd.name.replace(" ", "-"))
 
 
-def upright(picture, turns):
-    return np.rot90(picture, -turns)
-
-
 @EACH
 def test_last_frame_is_the_one_that_was_written_last(
     odd, tmp_path, make_clip, paint_number, read_number
@@ -40,7 +36,7 @@ def test_last_frame_is_the_one_that_was_written_last(
     found = last_frame(odd.make(tmp_path, make_clip, paint_number))
 
     assert found.index == len(odd.numbers) - 1
-    assert read_number(upright(found.rgb, odd.turns)) == odd.numbers[-1]
+    assert read_number(odd.as_painted(found.rgb)) == odd.numbers[-1]
     assert found.rgb.shape == odd.last(paint_number).shape
     assert psnr(found.rgb, odd.last(paint_number)) > 35
 
@@ -55,7 +51,7 @@ def test_film_of_two_has_every_frame(odd, tmp_path, make_clip, paint_number, rea
     each = odd.film_frames or len(odd.numbers)
     assert film.frames == probe(film.path).frame_count == 2 * each
     shown = [frame_rgb(film.path, index) for index in (0, each - 1, each, 2 * each - 1)]
-    numbers = [read_number(upright(rgb, odd.turns)) for rgb in shown]
+    numbers = [read_number(odd.as_painted(rgb)) for rgb in shown]
     assert numbers == [odd.numbers[0], odd.numbers[-1]] * 2
     assert psnr(shown[-1], odd.last(paint_number)) > 30
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from prefect_videogen.errors import MediaError
-from prefect_videogen.media import Probe, VideoWriter, probe
+from prefect_videogen.media import Probe, Segment, VideoWriter, choose_settings, probe, stitch
 
 SOUND = np.zeros((2, 52_000), np.float32)
 
@@ -147,3 +147,38 @@ def test_clip_cut_short_is_refused(tmp_path):
 
     with pytest.raises(MediaError, match="cut short"):
         probe(cut)
+
+
+def with_hidden_frames(path: Path, source: Path, hidden: set[int]) -> None:
+    """Copy VP8, some of its frames for others to lean on only, as a second pass stores them."""
+    with av.open(str(source)) as clip, av.open(str(path), "w") as container:
+        track = container.add_stream_from_template(clip.streams.video[0])
+        frames = [packet for packet in clip.demux(video=0) if packet.size]
+        for at, frame in enumerate(frames):
+            data = bytearray(bytes(frame))
+            if at in hidden:
+                data[0] &= ~0x10
+            packet = av.Packet(bytes(data))
+            packet.stream, packet.time_base = track, frame.time_base
+            # It has the time of the frame after it, and takes none.
+            packet.pts = packet.dts = frames[at - sum(one < at for one in hidden)].pts
+            packet.is_keyframe = frame.is_keyframe
+            container.mux(packet)
+
+
+def test_frames_of_vp8_that_are_not_shown_are_not_counted(tmp_path):
+    whole, odd = tmp_path / "whole.webm", tmp_path / "odd.webm"
+    with av.open(str(whole), "w") as container:
+        track = container.add_stream("libvpx", rate=25)
+        track.width, track.height, track.pix_fmt = 64, 64, "yuv420p"
+        for level in range(24):
+            picture = np.full((64, 64, 3), 40 + 8 * level, np.uint8)
+            container.mux(track.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(track.encode(None))
+    with_hidden_frames(odd, whole, {1, 13})
+
+    found = probe(odd)
+
+    assert (found.frame_count, found.fps, found.constant_rate) == (22, "25/1", True)
+    film = stitch([Segment(odd)], tmp_path / "film.mp4", settings=choose_settings([found]))
+    assert film.frames == 22

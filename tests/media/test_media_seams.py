@@ -165,16 +165,16 @@ def row(frames, why="chained", transition="cut", **more):
     return SeamRow("launch", "orbit", why, transition, 1, frames, **more)
 
 
-def seam(shown, size=(54, 96)):
-    before, after = (np.full((*size, 3), grey, np.uint8) for grey in (90, 140))
+def seam(shown, size=(54, 96), after=140):
+    before, after = (np.full((*size, 3), grey, np.uint8) for grey in (90, after))
     return SeamFrames(12, (before,) * 3, (after,) * 3, shown, differing(3.0), differing(3.0))
 
 
 def colours_of(png):
     with Image.open(io.BytesIO(png)) as image:
         assert image.format == "PNG"
-        pixels = np.asarray(image).reshape(-1, 3)
-        return {tuple(colour) for colour in np.unique(pixels, axis=0).tolist()}, image.size
+        found = image.getcolors(image.width * image.height) or []
+        return {colour for _, colour in found}, image.size
 
 
 ORANGE, BLUE = (255, 138, 76), (92, 180, 255)
@@ -222,6 +222,19 @@ def test_sheet_has_a_row_for_each_join_and_the_frames_on_it():
     assert same == wide
     assert (higher - high) % 2 == 0
     assert higher > high
+
+
+def test_sheet_of_many_joins_is_bounded_and_keeps_those_that_tell_the_most():
+    tall = (427, 240)
+    rows = [row(seam(differing(3.0), tall), "cut") for _ in range(60)]
+    rows += [row(seam(differing(3.0), tall, after=160)), row(seam(differing(20.0), tall))]
+
+    colours, (_, high) = colours_of(seam_sheet(rows, "A film"))
+    few, (_, lower) = colours_of(seam_sheet(rows[:3], "A film"))
+
+    assert lower < high <= 12_000
+    assert {ORANGE, (160, 160, 160)} <= colours
+    assert not {ORANGE, (160, 160, 160)} & few
 
 
 def test_sheet_of_a_film_without_joins_is_its_title():

@@ -34,6 +34,31 @@ def write_wav(tmp_path):
 
 
 @pytest.fixture
+def write_joined(tmp_path):
+    """Write tones of two seconds, each coded in its own way, one after another into a track."""
+
+    def write(*tones):
+        path = tmp_path / "joined.ts"
+        path.write_bytes(b"")
+        for number, (hertz, rate, layout) in enumerate(tones):
+            part = tmp_path / "part.ts"
+            with av.open(str(part), "w") as container:
+                track = container.add_stream("aac", rate=rate, layout=layout)
+                # Whole blocks of the codec: padding would set the next tone apart from it.
+                time = np.arange(2 * rate // 1024 * 1024) / rate
+                wave = 0.5 * np.sin(2 * np.pi * hertz * time)
+                samples = np.tile(wave.astype(np.float32), (track.layout.nb_channels, 1))
+                frame = AudioFrame.from_ndarray(samples, format="fltp", layout=layout)
+                frame.sample_rate, frame.pts = rate, number * 2 * rate
+                container.mux(track.encode(frame))
+                container.mux(track.encode(None))
+            path.write_bytes(path.read_bytes() + part.read_bytes())
+        return path
+
+    return write
+
+
+@pytest.fixture
 def opened(monkeypatch):
     """Count the decoders open now, and at most."""
     count = {"now": 0, "most": 0, "ever": 0}
@@ -218,6 +243,31 @@ def test_memory_holds_blocks_and_not_clips(write_wav):
 
     assert count == 70 * RATE
     assert peak < clip_bytes / 4
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((48_000, "stereo"), (44_100, "stereo")),
+        ((44_100, "stereo"), (48_000, "stereo")),
+        ((48_000, "stereo"), (48_000, "5.1")),
+        ((44_100, "mono"), (48_000, "stereo")),
+        ((48_000, "stereo"), (48_000, "mono")),
+    ],
+)
+def test_track_that_changes_its_rate_or_channels_plays_on_as_it_was(write_joined, before, after):
+    path = write_joined((440, *before), (660, *after))
+
+    positions, blocks = zip(*sound.decoded_sound(path), strict=True)
+
+    assert {len(block) for block in blocks} == {2}
+    joined = whole(blocks)
+    # Each part is longer by what its codec pads.
+    assert joined.shape[1] == pytest.approx(4 * RATE, abs=6000)
+    ends = [at + block.shape[1] for at, block in zip(positions, blocks, strict=True)]
+    assert all(end <= at for end, at in zip(ends, positions[1:], strict=False))
+    for heard, hertz in ((joined[0, :RATE], 440), (joined[0, -RATE * 3 // 2 : -RATE // 2], 660)):
+        assert np.abs(np.fft.rfft(heard)).argmax() == pytest.approx(hertz, abs=1)
 
 
 def test_file_that_is_no_sound_is_named(tmp_path):

@@ -78,11 +78,25 @@ def test_no_picture_is_refused(data):
     assert caught.value.next_step
 
 
-def test_truncated_picture_is_refused_when_decoded():
-    data = saved(photo(), "JPEG")[:2000]
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF", "TIFF"])
+@pytest.mark.parametrize("part", [0.4, 0.97])
+def test_picture_that_is_cut_off_is_refused(kind, part):
+    whole = saved(photo(), kind)
+    data = whole[: int(len(whole) * part)]
 
-    with pytest.raises(MediaError, match="not a picture"):
-        fit_still(data, **ANY, max_side=80)
+    with pytest.raises(MediaError, match="cut off") as caught:
+        inspect_still(data)
+
+    assert caught.value.next_step
+    with pytest.raises(MediaError, match="cut off"):
+        fit_still(data, formats={"webp"}, max_bytes=10**7)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 400)])
+def test_smallest_jpeg_is_a_picture(size):
+    info = inspect_still(saved(photo(*size), "JPEG"))
+
+    assert (info.width, info.height) == size
 
 
 def test_decompression_bomb_is_refused_before_it_is_decoded():

@@ -122,6 +122,30 @@ def test_long_value_is_shortened_in_a_fault(plan_of):
     assert fault.value.endswith("...")
 
 
+LONG = "https://" + "hidden" * 20 + "@h.example/x.png?X-Amz-Signature=hidden"
+
+
+@pytest.mark.parametrize(
+    "shot",
+    [
+        f"first_frame: 'vendor:{LONG} x'",
+        f"options: {{style: '{LONG}'}}",
+        f"options: {{style: {{nested: '{LONG}'}}}}",
+        "options: {apikey: hidden}",
+        "options: {auth: {token: hidden}}",
+        f"extra_input: {{x: ['{LONG}', .inf]}}",
+        f"resolution: '{LONG}'",
+        f"loras: [{{path: '{LONG}'}}]",
+        f"video: '{LONG}'",
+        f"last_frame: '{LONG}'",
+    ],
+)
+def test_fault_tells_no_secret_of_the_board(plan_of, shot):
+    made = plan_of(f"model: vidu-q3\nshots: [{{id: a, prompt: x, {shot}}}]")
+    assert made.faults
+    assert "hidden" not in repr(made.faults) + repr(made.notes)
+
+
 def test_fault_is_one_line_with_place_value_problem_and_remedy():
     whole = Fault("a", "seconds", "7", "is not allowed here", "use 5 or 10", 12)
     assert str(whole) == "shot a (line 12): seconds = 7: is not allowed here; use 5 or 10"

@@ -161,6 +161,11 @@ def test_routing_that_nobody_knows_is_told(planned):
     assert made.notes == ("shot a: routing = channel-7 is not documented, it goes out as it is",)
 
 
+def test_key_that_strayed_to_the_top_is_left_out_unseen(planned):
+    made = planned("model: wan-2-5\noptions: {api_key: sk-evo-1}\nshots: [{id: a, prompt: x}]")
+    assert made.notes == ("shot a: options.api_key is left out, wan-2-5 does not have it",)
+
+
 def test_mode_of_another_tier_than_the_one_at_the_top_counts_and_is_told(planned):
     made = planned(
         "model: vidu-q3\ntier: turbo\nshots: [{id: a, prompt: x, options: {mode: text-to-video}}]"

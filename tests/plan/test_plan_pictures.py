@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import io
 
+import pytest
+from PIL import Image
+
+from prefect_videogen.capabilities import MODELS, Images
+from prefect_videogen.errors import MediaError
+from prefect_videogen.media import fit_still
 from prefect_videogen.plan import Picture, PictureUse, Unreadable, still_references
 from prefect_videogen.storyboard import Shot, Storyboard
 
@@ -84,6 +90,13 @@ def test_stills_to_read_are_named_once_and_in_order():
             "[{id: a, prompt: x, first_frame: 'vendor:ftp://x'}]",
             "shot a: first_frame = vendor:ftp://x: is not a URL; write `vendor:https://...`",
         ),
+        *[
+            (
+                f"[{{id: a, prompt: x, first_frame: 'vendor:{url}'}}]",
+                f"shot a: first_frame = vendor:{url}: is not a URL; write `vendor:https://...`",
+            )
+            for url in ("https://[bad", "http:///a")
+        ],
         (
             "[{id: a, prompt: x, last_frame: a.jpg}]",
             (
@@ -211,14 +224,104 @@ def test_picture_that_can_not_be_published_is_a_fault(faults_of, frame):
         """,
         publishes=frozenset({"evolink"}),
     )
-    shown = "text" if frame == "previous" else frame
     assert faults == [
         (
-            f"shot a: first_frame = {shown}: can't be handed to apixo: nowhere to publish a "
-            "picture; keep media in S3, set VIDEOGEN_MEDIA_PUBLIC_URL (the media store's public "
-            "URL), or write `vendor:https://...`"
+            f"shot a: first_frame = {frame}: can't be handed to apixo: nowhere to publish a "
+            "picture that it can reach; keep media in S3, set VIDEOGEN_MEDIA_PUBLIC_URL (the media "
+            "store's public URL), or write `vendor:https://...`"
         )
     ]
+
+
+PRIVATE = ["http://192.168.1.20/p", "http://127.0.0.1:9/p", "https://[64:ff9b::7f00:1]/p"]
+BOARD_AT_HOME = """
+    model: ltx-2-19b
+    shots:
+      - {{id: a, prompt: x, first_frame: 'vendor:{url}'}}
+      - {{id: b, prompt: x, loras: [{{path: '{url}'}}]}}
+      - {{id: c, prompt: x, model: wan-2-5, fallback: [wan2.5-image-to-video],
+          first_frame: 'vendor:{url}'}}
+"""
+
+
+@pytest.mark.parametrize("url", PRIVATE)
+def test_private_address_is_no_use_to_a_real_vendor(faults_of, url):
+    where = "use an https:// address on the internet"
+    out = f"{where}, or leave `vendor:` out to have it read and published"
+    assert faults_of(BOARD_AT_HOME.format(url=url)) == [
+        f"shot a: first_frame = vendor:{url}: leads to no address that apixo can reach; {out}",
+        f"shot b: loras = {url}: leads to no address that apixo can reach; {where}",
+        f"shot c: first_frame = vendor:{url}: leads to no address that apixo can reach; {out}",
+        f"shot c: first_frame = vendor:{url}: leads to no address that evolink can reach; {out}",
+    ]
+
+
+@pytest.mark.parametrize("url", PRIVATE)
+def test_sandbox_reaches_private_addresses(planned, url):
+    labels = {"apixo": "apixo@sandbox", "evolink": "evolink@sandbox"}
+    assert planned(BOARD_AT_HOME.format(url=url), labels=labels).sandbox
+
+
+WAN25 = "wan2.5-image-to-video"
+KEPT = "crop it, or set `aspect_ratio` at the top and `picture_fit` to crop or pad"
+
+
+def test_picture_that_can_not_be_scaled_to_the_models_sides_is_a_fault(faults_of):
+    (fault,) = faults_of(
+        f"model: {WAN25}\nshots: [{{id: a, prompt: x, first_frame: pano.png}}]",
+        stills={"pano.png": Picture("0" * 64, "png", 4000, 300)},
+    )
+    assert fault == (
+        "shot a: first_frame = pano.png: is 4000x300: it can't be scaled to the sides of 360 to "
+        f"2000 pixels that {WAN25} takes; {KEPT}"
+    )
+
+
+def test_picture_that_does_not_fit_a_model_to_fall_back_on_is_a_fault(faults_of):
+    (fault,) = faults_of(
+        f"model: wan-2-5\nfallback: [{WAN25}]\nshots: [{{prompt: x, first_frame: pano.png}}]",
+        stills={"pano.png": Picture("0" * 64, "png", 4000, 300)},
+    )
+    assert f"pixels that {WAN25} takes" in fault
+
+
+@pytest.mark.parametrize("size", [(64, 12), (12, 64), (40, 40), (30, 36), (500, 100), (61, 12)])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "",
+        "aspect_ratio: 16:9",
+        "aspect_ratio: 1:9",
+        "aspect_ratio: 1:9\npicture_fit: pad",
+        "aspect_ratio: 16:9\npicture_fit: pad",
+        "aspect_ratio: 16:9\npicture_fit: keep",
+    ],
+)
+def test_plan_and_fitting_agree_on_what_can_be_scaled(plan_of, size, settings):
+    images = Images(min_side=36, max_side=200)
+    small = MODELS[WAN25].model_copy(update={"images": images})
+    made = plan_of(
+        f"model: {WAN25}\n{settings}\nshots: [{{prompt: x, first_frame: a}}]",
+        stills={"a": Picture("0" * 64, "png", *size)},
+        models={WAN25: small},
+    )
+    buffer = io.BytesIO()
+    Image.new("RGB", size).save(buffer, "PNG")
+    kind, _, ratio = made.clips[0].pictures[0].fit.partition(" ")
+    try:
+        fit_still(
+            buffer.getvalue(),
+            formats=images.formats,
+            max_bytes=images.max_bytes,
+            min_side=images.min_side,
+            max_side=images.max_side,
+            aspect_ratio=ratio or None,
+            fit="pad" if kind == "pad" else "crop",
+        )
+    except MediaError:
+        assert "it can't be scaled" in str(made.faults[0])
+    else:
+        assert made.faults == ()
 
 
 @pytest.mark.parametrize(

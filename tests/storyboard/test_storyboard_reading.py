@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from prefect_videogen.errors import Fault, StoryboardError
 from prefect_videogen.samples import sample
-from prefect_videogen.storyboard import OTHER_WORDS, Shot, Storyboard, read_storyboard
+from prefect_videogen.storyboard import (
+    OTHER_WORDS,
+    FilmOptions,
+    Shot,
+    Storyboard,
+    read_storyboard,
+)
 
 YAML_BOARD = """
 title: Fjord
@@ -268,6 +274,20 @@ def test_field_that_stands_twice_is_a_fault_and_the_first_counts(text, shot, fie
             "film: {size: 1281x720}",
             "film.size = 1281x720: is not usable; use even numbers of at least 64",
         ),
+        (
+            "film: {size: 16386x64}",
+            (
+                "film.size = 16386x64: is not usable; use at most 16384 pixels a side and "
+                "8192x4352 in all"
+            ),
+        ),
+        (
+            "film: {size: 8192x4354}",
+            (
+                "film.size = 8192x4354: is not usable; use at most 16384 pixels a side and "
+                "8192x4352 in all"
+            ),
+        ),
         ("variables: {a: [1]}", "variables.a: is not text; use text"),
         ("fallback: [5]", "fallback.0 = 5: is not text; use text"),
         ("loras: [{scale: 1}]", "loras.0.path: is missing; add it"),
@@ -504,6 +524,22 @@ def test_trim_of_nothing_is_no_trim():
             ),
         ),
         (
+            "film: {size: 1280x720, variants: [1:99]}",
+            (
+                "storyboard (line 1): film.variants: is not usable; 1:99 of 1280x720 is 720x71280; "
+                "use at most 16384 pixels a side and 8192x4352 in all: another shape, or set a "
+                "smaller `size`"
+            ),
+        ),
+        (
+            "film: {variants: [8:1]}",
+            (
+                "storyboard (line 1): film.variants: is not usable; 8:1 of 3840x2160 is 17280x2160;"
+                " use at most 16384 pixels a side and 8192x4352 in all: another shape, or set a "
+                "smaller `size`"
+            ),
+        ),
+        (
             "film: {loudness: 3}",
             ("storyboard (line 1): film.loudness = 3: is not usable; use a value of at most 0"),
         ),
@@ -511,3 +547,23 @@ def test_trim_of_nothing_is_no_trim():
 )
 def test_fields_of_the_film_that_are_wrong_say_what_would_do(text, fault):
     assert str(fault_in(text)) == fault
+
+
+@pytest.mark.parametrize(
+    "film",
+    [
+        {"size": "16384x2176"},
+        {"size": "8192x4352"},
+        {"variants": ["7:1", "1:7"]},
+        {"size": "1280x720", "variants": ["22:1", "1:22"]},
+    ],
+)
+def test_film_as_large_as_can_be_encoded_is_taken(film):
+    assert FilmOptions.model_validate(film).model_dump(include=set(film)) == film
+
+
+def test_address_in_a_mistake_is_quoted_without_its_password_even_if_it_is_cut():
+    user = "u" * 50
+    (fault,) = read_storyboard(f"shots: [{{zoom: 'https://{user}:secret@h/a'}}]").faults
+    assert "secret" not in str(fault)
+    assert user not in str(fault)

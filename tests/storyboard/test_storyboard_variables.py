@@ -43,6 +43,41 @@ def test_scheduled_start_is_the_runs_and_not_the_clocks(written, shown):
     assert filled(written) == shown
 
 
+LATE = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [("Europe/Oslo", "2026-11-21 00:30"), ("", "2026-11-20 23:30"), ("UTC", "2026-11-20 23:30")],
+)
+def test_scheduled_start_is_shown_in_the_time_zone_of_the_variable(zone, shown):
+    shot = Shot(prompt="x", take="{scheduled:%Y-%m-%d %H:%M}")
+    default = Storyboard(variables={"timezone": zone}, shots=[shot])
+    for board, overrides in ((default, {}), (Storyboard(shots=[shot]), {"timezone": zone})):
+        made, faults = fill_variables(board, overrides, LATE)
+        assert faults == []
+        assert made.shots[0].take == shown
+
+
+@pytest.mark.parametrize(
+    ("zone", "remedy"),
+    [
+        ("Europe/Osl", "did you mean Europe/Oslo?"),
+        ("/etc/passwd", "use a name like Europe/Oslo"),
+    ],
+)
+def test_unknown_time_zone_is_one_fault_where_a_date_is_shown(zone, remedy):
+    shots = [Shot(prompt="{scheduled:%A}", take="{scheduled}")]
+    _, faults = fill_variables(Storyboard(variables={"timezone": zone}, shots=shots), {}, LATE)
+    assert [str(fault) for fault in faults] == [
+        f"storyboard: variables = {zone}: `timezone` names no time zone; {remedy}"
+    ]
+
+
+def test_timezone_is_a_word_like_any_other_where_no_date_is_shown():
+    assert filled("It is {timezone}", {"timezone": "teatime"}) == "It is teatime"
+
+
 @pytest.mark.parametrize(
     ("written", "shown"),
     [

@@ -13,6 +13,7 @@ from prefect_videogen.vendors import (
     default_sandbox,
     is_private_host,
 )
+from prefect_videogen.vendors.account import is_public_url
 
 
 @pytest.mark.parametrize(("sandbox", "label"), [(False, "evolink"), (True, "evolink@sandbox")])
@@ -51,6 +52,10 @@ def test_fingerprint_is_short_stable_and_tells_keys_and_vendors_apart(account_at
         "http://[::1]:8000",
         "http://[fd00::1]",
         "http://[::ffff:127.0.0.1]",
+        "http://[::127.0.0.1]",
+        "http://[64:ff9b::7f00:1]",
+        "http://[2002:7f00:1::]",
+        "http://100.64.0.1",
     ],
 )
 def test_private_address_is_private_and_a_sandbox_by_default(url):
@@ -67,6 +72,8 @@ def test_private_address_is_private_and_a_sandbox_by_default(url):
         "https://localhost.example.com",
         "https://127.0.0.1.example.com",
         "https://[::ffff:8.8.8.8]",
+        "https://[64:ff9b::808:808]",
+        "https://[2002:808:808::]",
         "https://emulator:8000",
         "",
         "http://[",
@@ -75,6 +82,19 @@ def test_private_address_is_private_and_a_sandbox_by_default(url):
 )
 def test_public_or_unclear_address_is_not_private(url):
     assert not is_private_host(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://[bad", "http:///a", "https://a:99999/x", "ftp://a.example/x", "http://10.0.0.7"],
+)
+def test_what_no_vendor_can_fetch_is_not_public(url):
+    assert not is_public_url(url)
+
+
+@pytest.mark.parametrize("url", ["https://a.example/x?y=%2F", "http://my_bucket.s3.example/x"])
+def test_what_a_vendor_may_fetch_is_public(url):
+    assert is_public_url(url)
 
 
 def test_speed_outside_a_sandbox_is_refused(account_at):

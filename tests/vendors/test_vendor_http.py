@@ -21,7 +21,7 @@ from prefect_videogen.errors import (
     VendorError,
 )
 from prefect_videogen.vendors import HttpSession, Timeouts, open_client
-from prefect_videogen.vendors.http import LARGEST_ANSWER, Call
+from prefect_videogen.vendors.http import LARGEST_ANSWER, MOST_ASKING, Call, _Sent
 
 pytestmark = pytest.mark.asyncio
 
@@ -275,6 +275,98 @@ async def test_submission_gets_a_connection_of_its_own_and_queries_share_one(
             with pytest.raises(StatusUnavailable):
                 await client.balance()
     assert connections == [1, 1, 3]
+
+
+async def _answers_balances(reader, writer):
+    while True:
+        await _request(reader)
+        writer.write(_answer(b'{"code":200,"message":"success","data":12.5}'))
+
+
+@pytest.fixture
+def cancelled_once_connected(monkeypatch):
+    """Cancel the next query between its connection and the first byte of its request."""
+    real, pending = _Sent.trace, [True]
+
+    async def trace(self, event, info):
+        await real(self, event, info)
+        if event.endswith("connect_tcp.complete") and pending:
+            pending.clear()
+            query = asyncio.current_task()
+            assert query
+            query.cancel()
+
+    monkeypatch.setattr(_Sent, "trace", trace)
+
+
+async def test_query_cancelled_once_connected_is_not_in_the_way_of_the_next(
+    server_that, account_at, cancelled_once_connected
+):
+    async with (
+        server_that(_answers_balances) as url,
+        open_client(account_at("apixo", url), timeouts=Timeouts(pool=0.2)) as client,
+    ):
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(client.balance())
+        assert [(await client.balance()).amount for _ in range(2)] == [12.5, 12.5]
+
+
+async def test_all_connections_are_closed_with_the_session_those_put_in_place_of_others_too(
+    server_that, account_at, cancelled_once_connected, monkeypatch
+):
+    made = []
+
+    class Noted(httpx.AsyncClient):
+        def __init__(self, **settings):
+            super().__init__(**settings)
+            made.append(self)
+
+    monkeypatch.setattr(httpx, "AsyncClient", Noted)
+    async with server_that(_answers_balances) as url:
+        async with open_client(account_at("apixo", url)) as client:
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.create_task(client.balance())
+            await client.balance()
+            assert [one.is_closed for one in made].count(True) == 1
+        assert len(made) == MOST_ASKING + 2  # that of submissions, and the one put in place
+        assert all(one.is_closed for one in made)
+
+
+async def test_query_that_a_closed_session_breaks_off_opens_nothing_anew(server_that, account_at):
+    asked = asyncio.Event()
+
+    async def keeps_waiting(reader, _):
+        await _request(reader)
+        asked.set()
+        await reader.read()
+
+    async with server_that(keeps_waiting) as url:
+        client = open_client(account_at("apixo", url))
+        query = asyncio.create_task(client.balance())
+        await asked.wait()
+        await client.aclose()
+        query.cancel()
+        await asyncio.gather(query, return_exceptions=True)
+        with pytest.raises(RuntimeError, match="closed"):
+            await client.balance()
+
+
+async def test_network_of_a_test_outlives_a_cancelled_query(account_at):
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def handle(_):
+        asked.set()
+        await answer.wait()
+        return httpx.Response(200, json={"code": 200, "message": "success", "data": 12.5})
+
+    client = open_client(account_at("apixo"), transport=httpx.MockTransport(handle))
+    query = asyncio.create_task(client.balance())
+    await asked.wait()
+    query.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await query
+    answer.set()
+    assert (await client.balance()).amount == 12.5
 
 
 async def test_request_has_key_agent_timeouts_and_exact_bytes(account_at, key):

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 
 from prefect_videogen.buying.body import RequestBody
+from prefect_videogen.buying.lasting import record_accepted, to_the_end, written
 from prefect_videogen.buying.places import Places
 from prefect_videogen.buying.policy import (
     MOST_JOBS,
@@ -27,13 +29,14 @@ from prefect_videogen.errors import (
     BudgetExceeded,
     JobFailed,
     NotSent,
+    RecordError,
     SubmissionUnknown,
     Throttled,
     VendorError,
 )
 from prefect_videogen.plan import PlannedClip
 from prefect_videogen.progress import tell
-from prefect_videogen.records import Attempt, Claimed, End, History, Submitted
+from prefect_videogen.records import Attempt, Claimed, End, History
 from prefect_videogen.reserving import Purse
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.vendors import Submitted as Accepted
@@ -214,7 +217,7 @@ class Buyer:
         # What this very run could not settle is a later one's to decide: a run that slept wakes as
         # the owner that it was, while one that is retried or started again is another.
         ours = claimed.owner.startswith(f"{self.studio.owner}-")
-        if self.on_unknown == "resubmit" and not ours:
+        if self.on_unknown == "resubmit" and not ours and not await self._is_repeated(number):
             logger.warning(
                 "Shot %s: attempt %s is given up as unknown; it may have been billed",
                 self.clip.shot,
@@ -226,6 +229,13 @@ class Buyer:
             await self._close(number)
             return
         raise self._unknown()
+
+    async def _is_repeated(self, number: int) -> bool:
+        """Whether somebody has sent the bytes again so lately that an answer may still come."""
+        repeated = await self.records.repetition(self.key, number)
+        if repeated is None:
+            return False
+        return self.time.now() < repeated.at + undecided_within(self.account.speed)
 
     async def _settled(self, number: int, claimed: Claimed) -> bool:
         unknown = UnknownSubmission(self.studio, self.model, self.key, number, claimed)
@@ -280,8 +290,9 @@ class Buyer:
         )
         try:
             await self.records.note_run(self.studio.run, self.key, number)
-            won = await self.records.claim(self.key, number, claimed)
+            won = await to_the_end(self.records.claim(self.key, number, claimed))
         except BaseException:
+            await self._take_back(number, claimed)
             await self._places.leave(self.key, number)
             raise
         if not won:
@@ -303,6 +314,15 @@ class Buyer:
             tell(self.clip.shot, "waiting", f"{self.clip.model} has no room for another job")
             await self._places.wait(self.key)
 
+    async def _take_back(self, number: int, claimed: Claimed) -> None:
+        """End a claim of ours that nothing follows, if it was written after all."""
+        message = "the run was stopped, or the media store was away; nothing was sent"
+        end = end_of(NotSent(message), "not-sent", self.time.now())
+        with suppress(RecordError):  # whoever meets it then calls it unknown
+            found = await self.records.attempt(self.key, number)
+            if found is not None and found.claimed and found.claimed.owner == claimed.owner:
+                await self.records.end(self.key, number, end)
+
     async def _lost(self, number: int) -> None:
         """Take our open entry back if the winner's job ended before we wrote it."""
         winner = await self.records.attempt(self.key, number)
@@ -311,10 +331,7 @@ class Buyer:
 
     async def _send(self, number: int, claimed: Claimed, *, sent_by: float) -> Job | None:
         try:
-            if self.time.monotonic() > sent_by:
-                message = "the claim took too long to write; nothing was sent"
-                raise NotSent(message, vendor=self.model.vendor)
-            accepted = await self._post(claimed.body.encode(), claimed.idempotency_key)
+            await to_the_end(self._post_and_record(number, claimed, sent_by))
         except SubmissionUnknown as error:
             if self.model.vendor == "evolink":
                 await self.time.sleep(REPEAT_AFTER / self.account.speed)
@@ -325,9 +342,8 @@ class Buyer:
             unknown.job_id = error.job_id
             raise unknown from None
         except VendorError as error:
-            await self._end_attempt(number, error)
+            await self._after_no(error)
             return None
-        await self._record_accepted(number, accepted)
         attempt = await self.records.attempt(self.key, number)
         if attempt is None:
             return None
@@ -335,22 +351,38 @@ class Buyer:
         logger.info("Shot %s: %s accepted it as job %s", job.shot, job.model, job.job_id)
         return job
 
+    async def _post_and_record(self, number: int, claimed: Claimed, sent_by: float) -> None:
+        """Send the claim's bytes, and write down the answer: a job, or a definite no."""
+        try:
+            if self.time.monotonic() > sent_by:
+                message = "the claim took too long to write; nothing was sent"
+                raise NotSent(message, vendor=self.model.vendor)
+            accepted = await self._post(claimed.body.encode(), claimed.idempotency_key)
+        except VendorError as error:
+            await self._end_attempt(number, error)
+            raise
+        await record_accepted(self.studio, self.key, number, accepted.job_id, accepted.answer)
+
     async def _post(self, body: bytes, idempotency_key: str) -> Accepted:
         client = await self.studio.client(self.clip.vendor)
         self.studio.count_request(self.key)
         return await client.submit(self.model, body, idempotency_key=idempotency_key)
 
-    async def _record_accepted(self, number: int, accepted: Accepted) -> None:
-        record = Submitted(at=self.time.now(), job_id=accepted.job_id, answer=accepted.answer)
-        await self.records.submitted(self.key, number, record)
-
     async def _end_attempt(self, number: int, error: VendorError) -> None:
-        """End an attempt that was not accepted; return if this run tries again."""
+        """End an attempt that was certainly not accepted."""
+        kind = verdict_on(error).end
+        if kind is None:
+            return
+        end = end_of(error, kind, self.time.now())
+        what = f"{self.key[:12]}: that nothing was accepted"
+        await written(lambda: self.records.end(self.key, number, end), what, self.time)
+        await self._close(number)
+
+    async def _after_no(self, error: VendorError) -> None:
+        """Raise what the vendor said; return if this run tries again."""
         verdict = verdict_on(error)
         if verdict.end is None:
             raise self._unknown(error.message) from None
-        await self.records.end(self.key, number, end_of(error, verdict.end, self.time.now()))
-        await self._close(number)
         if verdict.now is not Next.AGAIN:
             raise error
         await self._back_off(error)
@@ -362,11 +394,11 @@ class Buyer:
             now = self.time.monotonic()
             if self._throttled_until is None:
                 self._throttled_until = now + max(PATIENCE / speed, 60.0)
-            if now > self._throttled_until:
-                raise error
             delay = error.retry_after
             if delay is None:
                 delay = min(5 * 1.5 ** (self._tries - 1), 60) / speed
+            if now + delay > self._throttled_until:
+                raise error
             self.studio.pace(self.model).slow_down(delay)
             # A slot's requests keep an interval apart, or all slots' together could be too many.
             delay = max(delay, SHORTEST_BACKOFF, fair_interval(self.model) / speed)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from prefect_videogen.buying.lasting import record_accepted, to_the_end
 from prefect_videogen.capabilities import Model
 from prefect_videogen.errors import VendorError
-from prefect_videogen.records import Claimed, Repeated, Submitted
+from prefect_videogen.records import Claimed, Repeated
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.vendors import EvolinkClient, TaskSummary
+from prefect_videogen.vendors.evolink import PAGE_SIZE
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +25,10 @@ REPEATABLE = 600.0
 
 SHORTEST_REPEATABLE = 60.0
 SKEW = 10.0
-"""Seconds by which the vendor's clock may differ from ours."""
+"""Seconds by which the vendor's clock may differ from ours, to take a job of the list for ours."""
+
+FAR_OFF = 600.0
+"""Seconds by which it may differ, to send again since no job in the list is ours."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +61,40 @@ class UnknownSubmission:
         client = await self.studio.client(self.model.vendor)
         speed = self.studio.account(self.model.vendor).speed
         age = self.studio.time.now() - self.claimed.at
-        if not isinstance(client, EvolinkClient):
+        too_late = age > max(REPEATABLE / speed, SHORTEST_REPEATABLE)
+        if too_late or not isinstance(client, EvolinkClient):
             return False
-        if age > max(REPEATABLE / speed, SHORTEST_REPEATABLE):
-            return False
+        if not await self._is_open():
+            return True
         try:
-            strangers = await self._strangers(client)
+            listed = await client.list_tasks(self.model.id)
+            strangers = await self._strangers(listed, SKEW)
             if len(strangers) == 1 and await self._is_only_open_claim():
                 await self._adopt(client, strangers[0])
                 return True
-            if strangers:
+            if strangers or not await self._is_nowhere(listed):
                 return False
-            return await self._repeat(client)
+            return not await self._is_open() or await self._repeat(client)
         except VendorError as error:
             # A no to the second question says nothing about the first one.
             logger.warning("Attempt %s of %.12s stays unknown: %s", self.number, self.key, error)
             return False
 
-    async def _strangers(self, client: EvolinkClient) -> list[TaskSummary]:
+    async def _is_open(self) -> bool:
+        """Whether nobody else has settled it: whoever was held up may come late."""
+        now = await self.studio.records.attempt(self.key, self.number)
+        return now is not None and now.state == "claimed"
+
+    async def _is_nowhere(self, listed: list[TaskSummary]) -> bool:
+        """Whether the list proves that nothing was accepted, even if our clock is far off."""
+        if await self._strangers(listed, FAR_OFF):
+            return False
+        oldest = min((task.created_at or 0.0 for task in listed), default=0.0)
+        return len(listed) < PAGE_SIZE or oldest < self.claimed.at - FAR_OFF
+
+    async def _strangers(self, listed: list[TaskSummary], skew: float) -> list[TaskSummary]:
         """Tasks of the model from the time of the claim that no record knows."""
-        listed = await client.list_tasks(self.model.id)
-        first, last = self.claimed.at - SKEW, self.claimed.at + self.claimed.window + SKEW
+        first, last = self.claimed.at - skew, self.claimed.at + self.claimed.window + skew
         recent = [t for t in listed if t.created_at is None or first <= t.created_at <= last]
         known = await self.studio.records.job_ids() if recent else frozenset()
         return [task for task in recent if task.job_id not in known]
@@ -109,14 +127,16 @@ class UnknownSubmission:
         if not await self.studio.records.repeated(self.key, self.number, mark):
             return False
         logger.info("Shot %s: asking again under the same idempotency key", self.claimed.shot)
+        await to_the_end(self._send_again(client))
+        return True
+
+    async def _send_again(self, client: EvolinkClient) -> None:
         accepted = await client.submit(
             self.model,
             self.claimed.body.encode(),
             idempotency_key=self.claimed.idempotency_key,
         )
         await self._record(accepted.job_id, accepted.answer)
-        return True
 
     async def _record(self, job_id: str, answer: dict[str, object]) -> None:
-        record = Submitted(at=self.studio.time.now(), job_id=job_id, answer=answer)
-        await self.studio.records.submitted(self.key, self.number, record)
+        await record_accepted(self.studio, self.key, self.number, job_id, answer)

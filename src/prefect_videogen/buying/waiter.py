@@ -42,6 +42,9 @@ logger = logging.getLogger(__name__)
 FOLLOW_EVERY = 5.0
 """Seconds between glances at the records of a job that somebody else may be polling."""
 
+SLACK = 60.0
+"""Seconds by which a vendor's clock may differ from ours, and its times still be believed."""
+
 _OVER = frozenset({"ready", "stored", "ended"})
 
 
@@ -281,8 +284,10 @@ async def _write_down(studio: OpenStudio, job: Job, attempt: Attempt, status: Jo
     ready = await _ready(studio, job, status)
     timings = _timings(studio, job, attempt)
     if timings and status.started_at is not None and status.finished_at is not None:
-        speed = studio.account(job.vendor).speed
-        await timings.add(job.job_id, max(status.finished_at - status.started_at, 0.0) * speed)
+        took = status.finished_at - status.started_at
+        # Nothing takes longer than its job is old: else one of the two is no moment.
+        if 0 <= took <= studio.time.now() - job.submitted_at + SLACK:
+            await timings.add(job.job_id, took * studio.account(job.vendor).speed)
     return attempt.model_copy(update={"ready": ready})
 
 
@@ -297,11 +302,11 @@ async def _recorded_end(studio: OpenStudio, job: Job) -> Attempt:
 async def _ready(studio: OpenStudio, job: Job, status: JobStatus) -> Ready:
     model = studio.model_named(job.model)
     account = studio.account(job.vendor)
-    finished = status.finished_at or studio.time.now()
+    now = studio.time.now()
     record = Ready(
-        at=studio.time.now(),
+        at=now,
         result_urls=status.result_urls,
-        expires_at=finished + model.result_seconds / account.speed,
+        expires_at=_finished(job, status, now) + model.result_seconds / account.speed,
         started_at=status.started_at,
         finished_at=status.finished_at,
         charge=status.charge,
@@ -310,6 +315,14 @@ async def _ready(studio: OpenStudio, job: Job, status: JobStatus) -> Ready:
     recorded = await studio.records.ready(job.key, job.attempt, record)
     await studio.records.close(job.vendor, job.model, job.key, job.attempt)
     return recorded
+
+
+def _finished(job: Job, status: JobStatus, now: float) -> float:
+    """When a job ended: as the vendor says if that can be, else now, so that none expires early."""
+    told = status.finished_at
+    if told is None or not job.submitted_at - SLACK <= told <= now + SLACK:
+        return now
+    return told
 
 
 async def _end(studio: OpenStudio, job: Job, status: JobStatus) -> None:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from prefect_videogen.blocks import CallbackEndpoint
 from prefect_videogen.callbacks.deliveries import Delivery, address_of, job_id_in
 from prefect_videogen.callbacks.inbox import Inbox
+from prefect_videogen.checking import NOBODY
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +60,14 @@ def build_app(endpoint: CallbackEndpoint, inbox: Inbox) -> Starlette:
 
 
 def _log_refused(request: Request, key: str) -> None:
-    """Log a delivery without a right token; never the path, which may hold a nearly right one."""
+    """Log a delivery without a right token; never the path, which may hold a nearly right one.
+
+    `doctor` forges one for a key that no clip has; that is worth no warning.
+    """
     who = request.client.host if request.client else "?"
     about = f" for {key[:12]}" if key else ""
-    logger.warning("Refused a callback%s from %s: the token is wrong or missing", about, who)
+    level = logging.DEBUG if key == NOBODY else logging.WARNING
+    logger.log(level, "Refused a callback%s from %s: the token is wrong or missing", about, who)
 
 
 async def _body(request: Request) -> tuple[bytes, int]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from prefect_videogen.buying import job_of, look_once
+from prefect_videogen.checking import NOBODY
 from prefect_videogen.errors import (
     JobNotFound,
     RecordError,
@@ -132,7 +133,8 @@ class Clerk:
             async with self._reading:
                 attempt = await self.studio.records.attempt(case.key, case.attempt)
             if attempt is None or attempt.claimed is None:
-                logger.warning(
+                logger.log(
+                    logging.DEBUG if case.key == NOBODY else logging.WARNING,  # `doctor` tries it
                     "A callback for %.12s, attempt %s, of which there is no record in %s",
                     case.key,
                     case.attempt,

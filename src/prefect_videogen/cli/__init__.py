@@ -1,7 +1,7 @@
 """The command line. Prefect is imported only by the commands that need it, so `--help` is quick.
 
 Exit codes: 0 all films, 1 some shots or films failed (the rest is kept), 2 the storyboard or the
-settings are wrong, 3 stopped by a limit on spending.
+settings are wrong, 3 stopped by a limit on spending; 130 and 143 stopped by Ctrl-C and SIGTERM.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -70,6 +71,22 @@ def show_error(error: VideoGenError) -> None:
     title = "incomplete" if isinstance(error, BatchIncomplete | FilmIncomplete) else "error"
     console.print(f"{title}: ", style="bold red", end="")
     console.print(str(error))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"prefect-videogen {version('prefect-videogen')}")
+        raise typer.Exit(OK)
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take what stands before the command."""
 
 
 @app.command()
@@ -349,7 +366,7 @@ def settle(
 @app.command(name="open")
 def open_(
     target: Annotated[
-        str, typer.Argument(help="A flow run's id, a film's name or path, or a clip's key.")
+        str, typer.Argument(help="A flow run's id, a film's name, title or path, or a clip's key.")
     ],
     studio: StudioName = "",
     film: Annotated[bool, typer.Option("--film", help="The film itself, not its page.")] = False,

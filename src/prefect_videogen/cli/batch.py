@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
 from prefect_videogen.batching import Batch, BatchEntry
+from prefect_videogen.budgets import sums
 from prefect_videogen.cli.opening import quiet_console, studio_name
 from prefect_videogen.cli.progress_view import ProgressView
+from prefect_videogen.cli.stopping import stoppable
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.errors import BatchIncomplete
+from prefect_videogen.plan import Money
 
 
 def run_batch(
@@ -29,35 +33,50 @@ def run_batch(
 
     Raises:
         VideoGenError: What went wrong; decides the exit code.
+        Exit: If it was told to stop.
     """
     quiet_console()
     console = terminal(stderr=as_json)
+    view = ProgressView(console)
+    show = partial(_show, console, as_json=as_json, planned=bool(options.get("plan_only")))
     try:
-        batch = asyncio.run(_run(boards, options, studio_name(studio), console))
+        with stoppable(lambda: _what_goes_on(view)):
+            batch = asyncio.run(_run(boards, options, studio_name(studio), view))
     except BatchIncomplete as error:
-        _show(console, error.result, as_json=as_json)
+        show(error.result)
         raise
-    _show(console, batch, as_json=as_json)
+    show(batch)
+
+
+def _what_goes_on(view: ProgressView) -> str:
+    running = f" Running: {', '.join(view.running)}." if view.running else ""
+    return f"Runs that were started go on; `prefect flow-run cancel ID` ends one.{running}"
 
 
 async def _run(
-    boards: Sequence[str], options: Mapping[str, Any], studio: str, console: Console
+    boards: Sequence[str], options: Mapping[str, Any], studio: str, view: ProgressView
 ) -> Batch:
     from prefect_videogen.flows import generate_batch
 
-    with ProgressView(console).showing():
+    with view.showing():
         batch: Batch = await generate_batch(storyboard_files=list(boards), studio=studio, **options)
     return batch
 
 
-def _show(console: Console, batch: Batch, *, as_json: bool) -> None:
+def _show(console: Console, batch: Batch, *, as_json: bool, planned: bool) -> None:
     if as_json:
         sys.stdout.write(batch.model_dump_json(indent=2) + "\n")
         return
     for entry in batch.entries:
         console.print(_line(entry))
-    made = len(batch.entries) - len(batch.failed)
-    console.print(f"batch {batch.name}: {made} of {len(batch.entries)} made")
+    made = [entry for entry in batch.entries if entry.made]
+    outcome = f"{len(made)} of {len(batch.entries)} {'planned' if planned else 'made'}"
+    costs = _costs([money for entry in made for money in entry.estimate]) if planned else ""
+    console.print(f"batch {batch.name}: {outcome}{costs}")
+
+
+def _costs(estimates: Sequence[Money]) -> str:
+    return f", estimate: {' + '.join(map(str, sums(estimates)))}" if estimates else ""
 
 
 def _line(entry: BatchEntry) -> str:

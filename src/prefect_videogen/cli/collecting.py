@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 from rich.console import Console
@@ -26,13 +29,29 @@ def run_collect(*, studio: str, older_than: int, as_json: bool) -> None:
         Exit: With 1 if anything is unknown, lost or in trouble.
     """
     quiet_console()
-    collected = asyncio.run(_collect(studio_name(studio), older_than))
+    with _jobs_said_once():
+        collected = asyncio.run(_collect(studio_name(studio), older_than))
     if as_json:
         sys.stdout.write(collected.model_dump_json(indent=2) + "\n")
     else:
         show_collected(terminal(), collected)
     if collected.needs_a_person:
         raise typer.Exit(NEEDS_A_PERSON)
+
+
+@contextmanager
+def _jobs_said_once() -> Iterator[None]:
+    """Keep what is logged of each job off the terminal: it stands in the answer."""
+    logger = logging.getLogger(collect.__module__)
+    logger.addFilter(_is_of_no_job)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_of_no_job)
+
+
+def _is_of_no_job(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Shot ")
 
 
 async def _collect(name: str, older_than: int) -> Collected:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from prefect_videogen.cli.app import DEMO_KEY
+from prefect_videogen.cli.app import DEMO_KEY, DEMO_PORT
 from prefect_videogen.cli.opening import quiet_console
+from prefect_videogen.cli.progress_view import ProgressView
 from prefect_videogen.cli.rendering import RenderOptions, run_flow, show_film
+from prefect_videogen.cli.stopping import stoppable
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.emulator import Emulator
 from prefect_videogen.filming import Film
 from prefect_videogen.samples import sample
+
+if TYPE_CHECKING:
+    from prefect_videogen.blocks import Studio
 
 SAMPLE = "deep-field.yaml"
 STUDIO = "demo"
@@ -23,13 +27,18 @@ STUDIO = "demo"
 def run_demo(media: Path, *, port: int, speed: float) -> None:
     """Make the sample film against an emulator of our own.
 
+    The studio that stays behind is for an emulator at the port that was asked for, whichever this
+    one took.
+
     Args:
         media: Folder for clips and film; what is in it is not bought again.
-        port: Port of the emulator; another one is taken if it is not free.
+        port: Port of the emulator; another one is taken if it is not free. 0 takes any, and leaves
+            a studio for the port that `prefect-videogen emulator` has by default.
         speed: How much faster than real vendors the emulator is.
 
     Raises:
         VideoGenError: What went wrong.
+        Exit: If it was told to stop.
     """
     quiet_console()
     console = terminal()
@@ -38,36 +47,51 @@ def run_demo(media: Path, *, port: int, speed: float) -> None:
     emulator = Emulator(
         port=port if _is_free(port) else 0, speed=speed, media_dir=media, api_key=DEMO_KEY
     )
-    with emulator:
+    lasting = f"http://127.0.0.1:{port or DEMO_PORT}"
+    view = ProgressView(console)
+    with emulator, stoppable(_what_goes_on):
         console.print(
             f"Emulator of APIXO and EvoLink at {emulator.url}, {speed:g} times as fast as the "
             "real ones. Starting Prefect ...",
         )
-        film = asyncio.run(_make(emulator, media, sample(SAMPLE), console))
+        film = asyncio.run(_make(emulator, media, lasting, view))
         console.print(
             f"The emulator charged for {len(emulator.charges)} new clips; nothing was paid.",
         )
+        if emulator.url != lasting:
+            console.print(f"Other runs with the studio {STUDIO} need an emulator at {lasting}.")
     show_film(console, film)
 
 
-async def _make(emulator: Emulator, media: Path, board: Path, console: Console) -> Film:
+def _what_goes_on() -> str:
+    return "Nothing was paid; the same command again finds the clips that are there."
+
+
+async def _make(emulator: Emulator, media: Path, lasting: str, view: ProgressView) -> Film:
     from prefect.client.orchestration import get_client
+
+    async with get_client() as client:
+        await client.hello()
+        await _studio(emulator, media, emulator.url).asave(STUDIO, overwrite=True)
+        try:
+            return await run_flow(str(sample(SAMPLE)), RenderOptions(), STUDIO, view)
+        finally:
+            if emulator.url != lasting:  # deployments use this studio when the emulator is gone
+                await _studio(emulator, media, lasting).asave(STUDIO, overwrite=True)
+
+
+def _studio(emulator: Emulator, media: Path, url: str) -> Studio:
+    """The studio for the emulator, or for another one like it."""
     from pydantic import SecretStr
 
     from prefect_videogen.blocks import ApixoCredentials, EvolinkCredentials, MediaStore, Studio
 
     key, speed = SecretStr(emulator.api_key), float(emulator.environment()["VIDEOGEN_SPEED"])
-    studio = Studio(
-        media=MediaStore(url=media.as_uri(), public_url=emulator.media_url),
-        apixo=ApixoCredentials(api_key=key, base_url=emulator.url, speed=speed),
-        evolink=EvolinkCredentials(
-            api_key=key, base_url=emulator.url, files_url=emulator.files_url, speed=speed
-        ),
+    return Studio(
+        media=MediaStore(url=media.as_uri(), public_url=f"{url}/media"),
+        apixo=ApixoCredentials(api_key=key, base_url=url, speed=speed),
+        evolink=EvolinkCredentials(api_key=key, base_url=url, files_url=url, speed=speed),
     )
-    async with get_client() as client:
-        await client.hello()
-        await studio.asave(STUDIO, overwrite=True)
-        return await run_flow(str(board), RenderOptions(), STUDIO, console)
 
 
 def _is_free(port: int) -> bool:

@@ -36,7 +36,10 @@ async def _setup(name: str, console: Console) -> None:
         await kind.aregister_type_and_schema()
         console.print(f"registered block type {kind.get_block_type_slug()}")
     if not has_keys():
-        console.print(f"no studio saved: set {' or '.join(KEYS)} first")
+        console.print(
+            f"no studio saved: set {' or '.join(KEYS)}, and what else it needs of the VIDEOGEN_ "
+            "variables, then run this again"
+        )
         return
     studio = await load_studio("env")
     opened = studio.open(name=name)  # checks the settings together

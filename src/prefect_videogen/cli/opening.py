@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Final
 
@@ -29,3 +30,5 @@ def quiet_console() -> None:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     # The usual 20 s are not enough for it on a machine that is busy.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+    # Its warning that events are still on their way out has no setting.
+    logging.getLogger("EventsWorker").setLevel(logging.ERROR)

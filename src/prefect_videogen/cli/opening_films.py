@@ -1,4 +1,4 @@
-"""`open`: show a film, its page or a clip, by run, name, path or key.
+"""`open`: show a film, its page or a clip, by run, name, title, path or key.
 
 What lies on this machine is opened as it is. Elsewhere it is a lasting link if the studio has one,
 or else a signed URL of a short life, which is printed and written nowhere.
@@ -12,11 +12,13 @@ import re
 import sys
 import webbrowser
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from prefect_videogen.cli.opening import quiet_console, studio_name
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.errors import StudioError
+from prefect_videogen.plan import slugify
 from prefect_videogen.records import ClipRecords, LocalStore, Store
 from prefect_videogen.records.listing import find_key, looks_like_key
 from prefect_videogen.studio import OpenStudio
@@ -25,7 +27,6 @@ LIVES_FOR = 900
 """Seconds that a signed URL works: enough to open it."""
 
 _FILM = re.compile(r"films/[\w.-]+/[0-9a-f]+(?=/)")
-_PLAIN_SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def run_open(target: str, *, studio: str, film: bool, only_print: bool) -> None:
     """Open what a run made, a film or a clip, or print where it is.
 
     Args:
-        target: A flow run's id, a film's name or path, or a clip's key.
+        target: A flow run's id, a film's name, title or path, or a clip's key.
         studio: Name of the studio.
         film: Whether to open the film itself, not the page about it.
         only_print: Whether to print its address and open nothing.
@@ -101,25 +102,35 @@ async def find(studio: OpenStudio, target: str) -> Shown:
 
     Args:
         studio: The open studio.
-        target: A flow run's id, a film's name or path, or a clip's key.
+        target: A flow run's id, a film's name, title or path, or a clip's key.
 
     Raises:
         StudioError: If there is no such film or clip.
         RecordError: If the media store does not answer.
     """
     store = studio.store
-    path = target.removeprefix(f"{store.url}/")
+    path = _path_here(store, target) or target.removeprefix(f"{store.url}/")
     if run := _run_id(target):
         return await _of_run(studio, run)
     if "/" in path:
         return await _of_path(store, path)
-    if _PLAIN_SLUG.fullmatch(target) and (newest := await _newest(store, target)):
+    if newest := await _newest(store, slugify(target)):
         return await _of_path(store, newest)
     if looks_like_key(target):
         return await _of_key(studio, await find_key(store, target))
     message = f"there is no film {target!r} in {store.url}"
-    step = "Give a film's name or path, a flow run's id, or a clip's key."
+    step = "Give a film's name, title or path, a flow run's id, or a clip's key."
     raise StudioError(message, next_step=step)
+
+
+def _path_here(store: Store, target: str) -> str:
+    """The path in the store of what lies on this machine's disk; empty if it is none."""
+    if not isinstance(store, LocalStore):
+        return ""
+    place, root = Path(target).resolve(), store.root.resolve()
+    # A bare name is a film's or a key, even where a folder is called so.
+    is_path = place.is_file() or ("/" in target and place.exists())
+    return place.relative_to(root).as_posix() if is_path and place.is_relative_to(root) else ""
 
 
 def _run_id(target: str) -> str:

@@ -16,7 +16,7 @@ from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.plan import Plan
 from prefect_videogen.records import open_store
 from prefect_videogen.studio import OpenStudio, known_models
-from prefect_videogen.survey import load_board, survey
+from prefect_videogen.survey import load_board, shareable, survey
 from prefect_videogen.vendors import APIXO_URL, EVOLINK_FILES_URL, EVOLINK_URL, Account
 
 
@@ -32,7 +32,7 @@ def run_plan(
     console = terminal(stderr=as_json)
     plan = asyncio.run(_plan(board, studio, variables, draft=draft, console=console))
     if as_json:
-        sys.stdout.write(plan.model_dump_json(indent=2, exclude={"faults"}) + "\n")
+        sys.stdout.write(shareable(plan).model_dump_json(indent=2, exclude={"faults"}) + "\n")
     else:
         show_plan(console, plan)
 
@@ -50,12 +50,34 @@ async def _plan(
             keep=False,
             draft=draft,
         )
-    return found.check()
+    plan = found.check()
+    return plan if _is_named(name) else plan.model_copy(update={"notes": _open_notes(plan)})
+
+
+def _open_notes(plan: Plan) -> tuple[str, ...]:
+    """A plan's notes without a studio: what asks more of one than a key comes last."""
+    shots = dict.fromkeys(
+        clip.shot
+        for clip in plan.clips
+        if clip.vendor != "evolink" and any(use.kind != "vendor" for use in clip.pictures)
+    )
+    if not shots:
+        return plan.notes
+    note = (
+        f"the vendor has to reach the pictures of {', '.join(shots)}: keep media in S3, or set "
+        "VIDEOGEN_MEDIA_PUBLIC_URL (the media store's public URL)"
+    )
+    return (*plan.notes, note)
+
+
+def _is_named(name: str) -> bool:
+    """Whether there is a studio to plan for."""
+    return bool(name) or has_keys()
 
 
 async def _studio(name: str, console: Console) -> OpenStudio:
     """The studio to plan for; without any, one that could reach every vendor."""
-    if not name and not has_keys():
+    if not _is_named(name):
         console.print("Planned without a studio: no key is set and none was named.", style="dim")
         return _anywhere()
     quiet_console()

@@ -57,6 +57,7 @@ class ProgressView:
     @contextmanager
     def showing(self) -> Iterator[None]:
         """Listen and show until the block ends."""
+        self.began = self.clock()
         if not self.console.is_terminal:
             with listening(self.plain):
                 yield
@@ -66,6 +67,15 @@ class ProgressView:
             listening(self.live),
         ):
             yield
+
+    @property
+    def running(self) -> list[str]:
+        """What runs elsewhere and would go on without us: each shot with its job."""
+        return [
+            f"{name} ({line.detail})"
+            for name, line in self.lines.items()
+            if line.state == "running"
+        ]
 
     def live(self, change: Progress) -> None:
         """Remember a change; the live table shows it."""

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from prefect_videogen.cli.opening import quiet_console, studio_name
 from prefect_videogen.cli.terminal import terminal
+from prefect_videogen.errors import StudioError
 from prefect_videogen.inspecting import AttemptReport, ClipReport, inspect_board, inspect_key
 from prefect_videogen.records.listing import find_key, looks_like_key
 from prefect_videogen.survey import load_board, survey
@@ -34,6 +35,10 @@ def run_records(
     # A file wins over a key that is spelled like it.
     is_key = looks_like_key(target) and not Path(target).exists()
     name = studio_name(studio)
+    if not (is_key or _may_be_board(target)):
+        message = f"{target!r} is neither a clip's key nor a storyboard's file"
+        step = "Give a key, or its first 8 digits or more, or the path of a storyboard."
+        raise StudioError(message, next_step=step)
     if is_key:
         found = asyncio.run(_of_key(target, name))
     else:
@@ -43,6 +48,10 @@ def run_records(
         sys.stdout.write(json.dumps(data, indent=2) + "\n")
     else:
         show_records(terminal(), found)
+
+
+def _may_be_board(target: str) -> bool:
+    return Path(target).exists() or "://" in target or bool(Path(target).suffix)
 
 
 async def _of_key(beginning: str, name: str) -> Sequence[ClipReport]:

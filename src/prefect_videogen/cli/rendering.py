@@ -14,9 +14,11 @@ from rich.console import Console
 from prefect_videogen.buying import OnExpired, OnUnknown
 from prefect_videogen.cli.opening import quiet_console, studio_name
 from prefect_videogen.cli.progress_view import ProgressView
+from prefect_videogen.cli.stopping import stoppable
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.errors import FilmIncomplete
 from prefect_videogen.filming import Film
+from prefect_videogen.filming.delivering import told
 from prefect_videogen.spending import money_lines
 from prefect_videogen.storyboard import Storyboard
 from prefect_videogen.survey import load_board, standalone
@@ -42,14 +44,18 @@ def run_render(board: str, options: RenderOptions, *, as_json: bool) -> None:
 
     Raises:
         VideoGenError: What went wrong; decides the exit code.
+        Exit: If it was told to stop.
     """
     quiet_console()
     console = terminal(stderr=as_json)
+    view = ProgressView(console)
     try:
-        film, manifest = asyncio.run(_render(board, options, console))
+        with stoppable(lambda: _what_goes_on(view)):
+            film, manifest = asyncio.run(_render(board, options, view))
     except FilmIncomplete as error:
         if as_json:
             sys.stdout.write(error.result.model_dump_json(indent=2) + "\n")
+        show_account(console, error.result)
         raise
     if as_json:
         sys.stdout.write(manifest + "\n")
@@ -57,17 +63,23 @@ def run_render(board: str, options: RenderOptions, *, as_json: bool) -> None:
         show_film(console, film)
 
 
-async def _render(board: str, options: RenderOptions, console: Console) -> tuple[Film, str]:
+def _what_goes_on(view: ProgressView) -> str:
+    running = f" Running: {', '.join(view.running)}." if view.running else ""
+    said = "Jobs that were bought go on and are billed; the same command again fetches them."
+    return said + running
+
+
+async def _render(board: str, options: RenderOptions, view: ProgressView) -> tuple[Film, str]:
     from prefect_videogen.blocks import opened
 
     name = studio_name(options.studio)
     async with opened(name) as studio:
-        film = await run_flow(board, options, name, console)
+        film = await run_flow(board, options, name, view)
         manifest = await studio.store.read(film.manifest)
     return film, (manifest or b"{}").decode()
 
 
-async def run_flow(board: str, options: RenderOptions, studio: str, console: Console) -> Film:
+async def run_flow(board: str, options: RenderOptions, studio: str, view: ProgressView) -> Film:
     """Run generate-storyboard with progress.
 
     Raises:
@@ -78,7 +90,7 @@ async def run_flow(board: str, options: RenderOptions, studio: str, console: Con
     file, storyboard = board, Storyboard()
     if options.draft:
         file, storyboard = "", standalone(await load_board(board), draft=True)
-    with ProgressView(console).showing():
+    with view.showing():
         result = await generate_storyboard(
             storyboard_file=file,
             storyboard=storyboard,
@@ -101,11 +113,16 @@ def show_film(console: Console, film: Film) -> None:
         f"{film.frames} frames, {film.seconds:.2f} s, {film.width}x{film.height} at {film.fps}; "
         f"{len(film.clips)} clips: {bought}" + (" (sandbox)" if film.sandbox else ""),
     )
+    show_account(console, film)
+    console.print(film.delivered or local_path(film))
+
+
+def show_account(console: Console, film: Film) -> None:
+    """Say what was spent, and what is missing."""
     for line in money_lines(film.money):
         console.print(line)
     for entry in film.missing:
-        console.print(f"missing: {entry.shot}: {entry.reason} {entry.next_step}")
-    console.print(film.delivered or local_path(film))
+        console.print(f"missing: {told(entry)}")
 
 
 def local_path(film: Film) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ class Made:
         drifts: How far chained parts have come, by shot.
         doubled: What was found at the joins that share a frame, by shot.
         variants: The same film in other shapes.
+        begins: When the first frame shown of a file of variable rate starts, in seconds after
+            the file's first frame, by shot.
     """
 
     result: StitchResult
@@ -49,6 +52,7 @@ class Made:
     drifts: Mapping[str, ColourDrift]
     doubled: Mapping[str, Doubled]
     variants: tuple[VariantEntry, ...]
+    begins: Mapping[str, Fraction] = field(default_factory=dict)
 
 
 def describe(materials: Materials, made: Made) -> Manifest:
@@ -98,16 +102,18 @@ def _film(materials: Materials, made: Made) -> FilmEntry:
         picture=result.picture,
         why_encoded=result.why_encoded,
         settings=options,
-        sound=_sound(result, settings.sound == "clips", settings.music),
+        sound=_sound(materials, result),
         variants=made.variants,
     )
 
 
-def _sound(result: StitchResult, clips: bool, music: str) -> SoundEntry | None:  # noqa: FBT001 - a fact
+def _sound(materials: Materials, result: StitchResult) -> SoundEntry | None:
     if not result.has_sound:
         return None
+    settings = materials.settings
+    heard = any(part.probe and part.probe.has_audio for part in materials.parts)
     levels = result.sound.model_dump() if result.sound else {}
-    return SoundEntry(clips=clips, music=music, **levels)
+    return SoundEntry(clips=settings.sound == "clips" and heard, music=settings.music, **levels)
 
 
 def _shot(
@@ -133,6 +139,7 @@ def _shot(
         start_frame=join.start_frame,
         frames=join.frames,
         source_start=join.start,
+        source_seconds=float(made.begins[part.shot]) if part.shot in made.begins else None,
         source_frames=join.kept,
         join=_join(part, join, seam, made.doubled.get(part.shot)),
         drift=Drift(anchor=part.anchor, links=part.links, **asdict(drift)) if drift else None,

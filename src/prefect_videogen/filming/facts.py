@@ -299,10 +299,11 @@ def _compared(shown: Difference | None, step: Difference | None) -> str:
 
 
 def tail_warning(shot: ShotEntry) -> str:
-    """Say if a clip's end shows nothing new; empty if it does."""
-    if shot.tail is None:
+    """Say if the end that is shown of a clip shows nothing new; empty if it does."""
+    tail = shot.shown_tail
+    if tail is None:
         return ""
-    kinds = (("black", shot.tail.black), ("frozen", shot.tail.frozen))
+    kinds = (("black", tail.black), ("frozen", tail.frozen))
     found = [f"{count(number, f'{kind} frame')}" for kind, number in kinds if number]
     return f"The clip ends on {' and '.join(found)}." if found else ""
 

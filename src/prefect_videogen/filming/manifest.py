@@ -178,6 +178,8 @@ class ShotEntry(_Entry):
         start_frame: The film frame it begins on, from 0.
         frames: Film frames it fills, transitions included.
         source_start: Index of its file's first frame that is shown.
+        source_seconds: When that frame starts, in seconds after the file's first frame, where
+            the rate is variable; None where its index and the rate tell.
         source_frames: Number of its file's frames that are shown.
         join: How it follows the shot before it.
         drift: How far a chained clip has come from its chain's first; None if it is not chained.
@@ -196,6 +198,7 @@ class ShotEntry(_Entry):
     start_frame: int
     frames: int
     source_start: int = 0
+    source_seconds: float | None = None
     source_frames: int = 0
     join: JoinEntry = JoinEntry()
     drift: Drift | None = None
@@ -208,11 +211,17 @@ class ShotEntry(_Entry):
             found.append(f"Shot {self.id}: the picture jumps where it begins")
         elif self.join.flag == "repeat":
             found.append(f"Shot {self.id}: a frame repeats where it begins")
-        if self.tail and self.probe and self.source_end >= self.probe.frame_count:
-            kinds = {"frozen": self.tail.frozen, "black": self.tail.black}
+        if self.shown_tail:
+            kinds = {"frozen": self.shown_tail.frozen, "black": self.shown_tail.black}
             ends = " and ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
             found.append(f"Shot {self.id}: it ends in {ends} frames; `hand_over: steady` or `trim`")
         return tuple(found)
+
+    @property
+    def shown_tail(self) -> Tail | None:
+        """Its black or frozen end; None if there is none, or if it is cut off."""
+        shown = self.probe and self.source_end >= self.probe.frame_count
+        return self.tail if shown else None
 
     @property
     def source_end(self) -> int:

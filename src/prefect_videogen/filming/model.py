@@ -92,6 +92,11 @@ class Film(BaseModel):
     delivered: str = ""
 
     @property
+    def address(self) -> str:
+        """Where the film's file is: `file:///...` or `s3://...`; empty if none was made."""
+        return f"{self.media}/{self.path}" if self.path else ""
+
+    @property
     def complete(self) -> bool:
         """Whether every shot is in it."""
         return bool(self.path) and not self.missing

@@ -12,7 +12,8 @@ from prefect_videogen.fetching import Clip
 from prefect_videogen.filming.model import FilmPart
 from prefect_videogen.footage import Footage
 from prefect_videogen.handing import Handed
-from prefect_videogen.plan import Plan, PlannedClip, PlannedFootage, PlannedJoin
+from prefect_videogen.plan import Money, Plan, PlannedClip, PlannedFootage, PlannedJoin
+from prefect_videogen.plan.joins import shown_seconds
 
 MISSING_SECONDS = 5.0
 """How long a missing shot is stood in for if its length was not asked for."""
@@ -47,6 +48,13 @@ def parts_of(
 
 def _alone(part: FilmPart, before: FilmPart | None) -> FilmPart:
     return part.model_copy(update={"why": "cut" if before else "start", "doubled": False})
+
+
+def _price(shot: PlannedClip, clip: Clip) -> Money | None:
+    """The price of the option that a clip is of: the shot's model, or a fallback."""
+    made_by = (clip.vendor, clip.model)
+    options = (shot, *shot.fallback)
+    return next((each.price for each in options if (each.vendor, each.model) == made_by), None)
 
 
 class _Placing:
@@ -97,10 +105,10 @@ class _Placing:
         clip = self.clips.get(shot.id)
         if clip is None:
             return self._stand_in(shot)
-        return FilmPart.of(clip, trim=shot.trim, price=shot.price)
+        return FilmPart.of(clip, trim=shot.trim, price=_price(shot, clip))
 
     def _stand_in(self, shot: PlannedClip) -> FilmPart | None:
-        seconds = shot.seconds or MISSING_SECONDS
+        seconds = shown_seconds(shot) or MISSING_SECONDS
         if self.plan.film.on_missing == "hold":
             return FilmPart(shot=shot.shot, kind="hold", seconds=seconds)
         if self.plan.film.on_missing == "slate":

@@ -113,7 +113,10 @@ def _start(manifest: Manifest, piece: _Piece) -> Fraction:
     shot = piece.shot
     if shot.probe is None:
         return Fraction(shot.start_frame + piece.skipped)
-    return shot.source_start * Fraction(manifest.film.fps) / shot.probe.rate + piece.skipped
+    begin = shot.source_start / shot.probe.rate
+    if shot.source_seconds is not None:
+        begin = Fraction(shot.source_seconds)
+    return begin * Fraction(manifest.film.fps) + piece.skipped
 
 
 def _media(manifest: Manifest, shot: ShotEntry) -> Any:

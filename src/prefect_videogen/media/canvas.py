@@ -1,16 +1,19 @@
 """Geometry: how a stored frame is shown, and how it is fitted onto a film of another size.
 
-Promises square pixels, applied rotation and whole chroma samples, and leaves a frame that
-fits already untouched. Leaves colour rules to `colour`.
+Promises square pixels, applied rotation and mirroring, and whole chroma samples, and leaves a
+frame that fits already untouched. Leaves colour rules to `colour`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
+import numpy.typing as npt
+from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 
 from prefect_videogen.media import colour
@@ -29,6 +32,37 @@ def quarter_turns(frame: VideoFrame) -> int:
         0 to 3.
     """
     return round(frame.rotation / 90) % 4
+
+
+def mirrored(frame: VideoFrame) -> bool:
+    """Say whether a stored frame is turned upside down, as in a mirror, before its quarter turns.
+
+    Args:
+        frame: A decoded frame.
+
+    Returns:
+        Whether its display matrix mirrors it; a phone's front camera writes such ones.
+    """
+    # The library's stub knows but one of the names there are.
+    found = cast("Mapping[str, SideData]", frame.side_data)
+    if "DISPLAYMATRIX" not in found:
+        return False
+    matrix = np.frombuffer(bytes(found["DISPLAYMATRIX"]), np.int32).astype(float)
+    across, down = matrix.reshape(3, 3)[:2, :2]
+    return bool(across[0] * down[1] < across[1] * down[0])
+
+
+def upright(stored: Plane | colour.RGB, frame: VideoFrame) -> npt.NDArray[np.uint8]:
+    """Turn a frame's pixels, or one of its planes, as it is shown.
+
+    Args:
+        stored: Array of (height, width) or (height, width, 3) as stored.
+        frame: The decoded frame that it is of.
+
+    Returns:
+        A view of it.
+    """
+    return np.rot90(stored[::-1] if mirrored(frame) else stored, quarter_turns(frame))
 
 
 def square_width(frame: VideoFrame, pixel_aspect: Fraction | None) -> int:
@@ -71,7 +105,7 @@ def shown_rgb(frame: VideoFrame, pixel_aspect: Fraction | None) -> colour.RGB:
         8 bit RGB array of (height, width, 3).
     """
     rgb = colour.Converter().to_rgb(frame, width=square_width(frame, pixel_aspect))
-    return np.ascontiguousarray(np.rot90(rgb, quarter_turns(frame)))
+    return np.ascontiguousarray(upright(rgb, frame))
 
 
 def even(value: float) -> int:
@@ -114,7 +148,7 @@ class Canvas:
         """
         shown = shown_size(frame, pixel_aspect)
         turns = quarter_turns(frame)
-        if shown == (self.width, self.height) and not turns:
+        if shown == (self.width, self.height) and not turns and not mirrored(frame):
             return self._converter.to_film(frame, self.width, self.height)
         width, height = self._scaled(*shown)
         stored = (height, width) if turns % 2 else (width, height)
@@ -127,7 +161,7 @@ class Canvas:
             (2, 1, 1), BLACK, planes_of(placed), planes_of(film), strict=True
         ):
             window[:] = black
-            _lay(np.rot90(source, turns), window, scale * down, scale * right)
+            _lay(upright(source, frame), window, scale * down, scale * right)
         return film
 
     def _scaled(self, width: int, height: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ read twice lies in a file. Leaves the clips' own sound to `sound`, encoding to `
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -132,6 +133,18 @@ def finish_sound(
         loudness_before=round(before.loudness, 2),
         true_peak=round(after.true_peak, 2),
     )
+
+
+def check_music(path: Path) -> None:
+    """Read music as far as any film may need it: to its end.
+
+    Args:
+        path: A file with sound, decoded once; half a second for three minutes of MP3.
+
+    Raises:
+        MediaError: It can't be read to its end or is shorter than a second.
+    """
+    _extent(path, sys.maxsize)
 
 
 def _mixed(

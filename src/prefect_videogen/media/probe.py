@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from pydantic import BaseModel, ConfigDict
@@ -23,6 +24,9 @@ from prefect_videogen.media import colour
 from prefect_videogen.media.canvas import quarter_turns, shown_size
 from prefect_videogen.media.containers import open_media, picture_stream
 from prefect_videogen.media.timing import Timing, measure
+
+# A bit in the first byte of every frame, by RFC 6386, 9.1.
+_VP8_SHOWN = 0x10
 
 
 class Probe(BaseModel):
@@ -182,7 +186,7 @@ def _read_packets(
                 shown += cast("list[VideoFrame]", packet.decode())
             except FFmpegError as error:  # of a file cut short the end says more
                 damage = error
-        if packet.size == 0 or packet.is_discard:
+        if packet.size == 0 or packet.is_discard or _is_hidden(packet, stream):
             continue
         cut = cut or packet.is_corrupt
         stamp = packet.pts if packet.pts is not None else packet.dts
@@ -201,6 +205,17 @@ def _read_packets(
             next_step="Fetch it again, or leave the clip out.",
         )
     return picture, heard, next(iter(shown), None)
+
+
+def _is_hidden(packet: Packet[Any], picture: VideoStream) -> bool:
+    """Whether a packet is a frame that others lean on and nobody sees.
+
+    Only VP8 stores one apart; VP9 and AV1 pack it together with one that is shown.
+    """
+    if packet.stream_index != picture.index:
+        return False
+    is_vp8 = picture.codec_context.codec.canonical_name == "vp8"
+    return is_vp8 and not bytes(packet)[0] & _VP8_SHOWN
 
 
 def _sound_facts(sound: AudioStream | None, heard: _Span) -> dict[str, str | int | float | bool]:

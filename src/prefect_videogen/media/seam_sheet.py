@@ -1,7 +1,8 @@
-"""The seam sheet: every join of a film on one picture, to be looked over in a minute.
+"""The seam sheet: the joins of a film on one picture, to be looked over in a minute.
 
 Promises one row a join, its frames side by side with the cut between them and the numbers that
-tell what the eye may miss. Leaves reading the film to `seams`.
+tell what the eye may miss; of more joins than a picture can hold those that tell the most, and
+how many are left out. Leaves reading the film to `seams`.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ _LINE = 24
 _LEAST_ROW = 7 * _LINE
 _COLUMNS = (96, 160, 228, 296, 370)
 
+# At most about 8 MB: the sheet also lies in the film's page.
+_HIGHEST = 12_000
+
 
 @dataclass(frozen=True, eq=False)
 class SeamRow:
@@ -67,9 +71,14 @@ class SeamRow:
     drift: ColourDrift | None = None
 
     @property
+    def seamless(self) -> bool:
+        """Whether nobody should notice it."""
+        return self.why != "cut" and self.transition == "cut"
+
+    @property
     def flag(self) -> Flag:
         """What is wrong with the join; only one that should be seamless can be wrong."""
-        if self.why == "cut" or self.transition != "cut":
+        if not self.seamless:
             return ""
         return flag_of(self.frames.shown, self.frames.step, self.frames.following)
 
@@ -82,7 +91,9 @@ def seam_sheet(rows: Sequence[SeamRow], title: str) -> bytes:
         title: The film's title.
 
     Returns:
-        A PNG, about 2200 pixels wide for six frames of 240 pixels in a row.
+        A PNG, about 2200 pixels wide for six frames of 240 pixels in a row and at most 12000 high.
+        Where not all joins fit, those that are flagged go before those that should be seamless,
+        and these before the others; the head says how many are left out.
     """
     pictures = [picture for row in rows for picture in (*row.frames.before, *row.frames.after)]
     wide = max((picture.shape[1] for picture in pictures), default=240)
@@ -91,13 +102,14 @@ def seam_sheet(rows: Sequence[SeamRow], title: str) -> bytes:
     right = max((len(row.frames.after) for row in rows), default=3)
     frames = (left + right) * (wide + _GAP) + _CUT
     row_height = max(high + _CAPTION, _LEAST_ROW) + 2 * _PAD
+    drawn = _most_telling(rows, (_HIGHEST - _HEAD - _MARGIN) // (row_height + _GAP))
     size = (
         2 * _MARGIN + _NAMES + frames + _NUMBERS,
-        _HEAD + max(len(rows), 1) * (row_height + _GAP) + _MARGIN,
+        _HEAD + max(len(drawn), 1) * (row_height + _GAP) + _MARGIN,
     )
     sheet = _Sheet(Image.new("RGB", size, _GROUND))
-    sheet.head(title, rows)
-    for number, row in enumerate(rows):
+    sheet.head(title, rows, len(rows) - len(drawn))
+    for number, row in enumerate(drawn):
         top = _HEAD + number * (row_height + _GAP)
         sheet.band(top, row_height)
         sheet.names((_MARGIN + _PAD, top + _PAD), row)
@@ -105,6 +117,18 @@ def seam_sheet(rows: Sequence[SeamRow], title: str) -> bytes:
         sheet.pictures((cut, top + _PAD), row, row_height - 2 * _PAD)
         sheet.numbers((_MARGIN + _NAMES + frames + _PAD, top + _PAD), row)
     return sheet.png()
+
+
+def _most_telling(rows: Sequence[SeamRow], most: int) -> list[SeamRow]:
+    """The joins that fit on the sheet, in film order."""
+    ranked = sorted(range(len(rows)), key=lambda number: _rank(rows[number]))
+    return [rows[number] for number in sorted(ranked[: max(most, 1)])]
+
+
+def _rank(row: SeamRow) -> int:
+    if row.flag:
+        return 0
+    return 1 if row.seamless else 2
 
 
 class _Sheet:
@@ -118,7 +142,7 @@ class _Sheet:
         self.image.save(buffer, format="PNG", optimize=False, compress_level=6)
         return buffer.getvalue()
 
-    def head(self, title: str, rows: Sequence[SeamRow]) -> None:
+    def head(self, title: str, rows: Sequence[SeamRow], left_out: int) -> None:
         flags = [row.flag for row in rows]
         facts = [f"{len(rows)} {'join' if len(rows) == 1 else 'joins'}"]
         facts += [
@@ -126,6 +150,7 @@ class _Sheet:
             for name in ("jump", "repeat")
             if (count := flags.count(name))
         ]
+        facts += [f"{left_out} left out here"] if left_out else []
         line = "   ".join(facts)
         room = self.image.width - 3 * _MARGIN - self.body.getlength(line)
         self.draw.text((_MARGIN, 24), self._cut_to(title, room, self.large), _TEXT, self.large)

@@ -26,6 +26,9 @@ from prefect_videogen.media.timing import nearest
 
 Curve = Literal["equal power", "linear"]
 
+# What a resampler is made for: sample format, channel layout and rate.
+_Kind = tuple[str, str, int]
+
 # 5 ms: long enough to hide the step at a cut, too short to be heard as a fade.
 FADE_SAMPLES = SOUND_RATE * 5 // 1000
 
@@ -220,7 +223,8 @@ def decoded_sound(path: Path, start: Fraction = Fraction(0)) -> Generator[tuple[
         start: What counts as position 0, in seconds of the file's clock.
 
     Yields:
-        Positions in samples and arrays of (2, n), in order; gaps between them are silence.
+        Positions in samples and arrays of (2, n), in order; gaps between them are silence. A
+        track may change its rate and channels on the way, as one that was put together does.
 
     Raises:
         MediaError: The file is no sound file or damaged.
@@ -229,17 +233,22 @@ def decoded_sound(path: Path, start: Fraction = Fraction(0)) -> Generator[tuple[
         if not container.streams.audio:
             return
         resampler: AudioResampler | None = None
+        kind: _Kind | None = None
         at, expected = 0, Fraction(0)
         for frame in container.decode(container.streams.audio[0]):
             begin = _begin(frame, expected)
-            if resampler is None or abs(begin - expected) > _GAP_SECONDS:
+            gap = resampler is None or abs(begin - expected) > _GAP_SECONDS
+            # One made for other frames passes them on at the wrong speed, or with their channels.
+            if gap or _kind(frame) != kind:
                 for block in _blocks(resampler, None):
                     yield at, block
                     at += block.shape[1]
-                begun = nearest((begin - start) * SOUND_RATE)
-                # Only ever forwards: where a track's clock jumps back, it is played on.
-                at = begun if resampler is None else max(at, begun)
-                resampler, expected = _resampler(frame), begin
+                if gap:
+                    begun = nearest((begin - start) * SOUND_RATE)
+                    # Only ever forwards: where a track's clock jumps back, it is played on.
+                    at = begun if resampler is None else max(at, begun)
+                    expected = begin
+                resampler, kind = _resampler(frame), _kind(frame)
             expected += Fraction(frame.samples, frame.sample_rate)
             for block in _blocks(resampler, frame):
                 yield at, block
@@ -253,6 +262,10 @@ def _begin(frame: AudioFrame, expected: Fraction) -> Fraction:
     if frame.pts is None or frame.time_base is None:
         return expected
     return frame.pts * frame.time_base
+
+
+def _kind(frame: AudioFrame) -> _Kind:
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def _resampler(frame: AudioFrame) -> AudioResampler:

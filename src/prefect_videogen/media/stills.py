@@ -20,6 +20,7 @@ from PIL import Image, ImageCms, ImageOps
 from PIL.ImageFile import ImageFile
 from pydantic import BaseModel, ConfigDict
 
+from prefect_videogen.capabilities.sizes import Size, allowed_size, has_shape, shaped_size
 from prefect_videogen.errors import MediaError
 from prefect_videogen.media.containers import looks_like
 
@@ -27,9 +28,6 @@ StillFit = Literal["crop", "pad", "keep"]
 
 # A hundred megapixels take 300 MB as RGB; no vendor takes more than 64.
 MAX_PIXELS = 80_000_000
-
-# A shape this close to the one asked for is left alone: 1280x704 is 16:9 for every model.
-ASPECT_TOLERANCE = Fraction(1, 100)
 
 # The hand-over measurements hold for 95 and 4:4:4; less only where the size limit forces it.
 JPEG_QUALITIES = (97, 95, 92, 89, 85, 80, 75)
@@ -41,6 +39,9 @@ _EXTENSIONS = {"jpeg": "jpg", "tiff": "tif"}
 _SYNONYMS = {"jpg": "jpeg", "mpo": "jpeg", "tif": "tiff"}
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = 1
+
+# What Pillow raises for bytes that it can't make sense of, depending on the format.
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, RuntimeError)
 
 
 class StillInfo(BaseModel):
@@ -68,7 +69,7 @@ class StillInfo(BaseModel):
 
 
 def inspect_still(data: bytes) -> StillInfo:
-    """Read what a picture file holds, decoding no more than its header.
+    """Read what a picture file holds, decoding it once to see that all of it is there.
 
     Args:
         data: The bytes of the file.
@@ -77,10 +78,14 @@ def inspect_still(data: bytes) -> StillInfo:
         The facts.
 
     Raises:
-        MediaError: Not a picture, or of more than 80 megapixels.
+        MediaError: Not a picture, of more than 80 megapixels, or cut off.
     """
     with _opened(data) as image:
-        return _info(image, data)
+        info = _info(image, data)
+        # A JPEG made an eighth as large is read to its end too, in a quarter of the time.
+        image.draft(None, (max(image.width // 8, 1), max(image.height // 8, 1)))
+        image.load()
+        return info
 
 
 @dataclass(frozen=True)
@@ -152,16 +157,22 @@ def fit_still(
 def _opened(data: bytes) -> Iterator[ImageFile]:
     try:
         image = Image.open(io.BytesIO(data))
-        if image.width * image.height > MAX_PIXELS:
-            raise _too_large(f"{image.width}x{image.height}")
-        with image:
-            yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large("an enormous size") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except _BROKEN as error:
         raise MediaError(
             f"This is not a picture that can be read: it looks like {looks_like(data[:64])}.",
             next_step="Give a JPEG, PNG or WebP; if it was downloaded, look at what came.",
+        ) from error
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(f"{image.width}x{image.height}")
+    try:
+        with image:
+            yield image
+    except _BROKEN as error:
+        raise MediaError(
+            "The picture is cut off or damaged: it can't be decoded to its end.",
+            next_step="Save or fetch it again.",
         ) from error
 
 
@@ -204,7 +215,7 @@ def _needed(info: StillInfo, image: ImageFile, limits: _Limits) -> Iterator[str]
         yield f"{size} is under the least side of {limits.min_side} pixels"
     if limits.max_side and max(info.width, info.height) > limits.max_side:
         yield f"{size} is over the greatest side of {limits.max_side} pixels"
-    if limits.shape and not _close(info.width, info.height, limits.shape):
+    if limits.shape and not has_shape((info.width, info.height), limits.shape):
         yield f"{size} is not {limits.shape.numerator}:{limits.shape.denominator}"
     if _orientation(image) != _UPRIGHT:
         yield "the camera's orientation mark is not read by every model"
@@ -225,10 +236,6 @@ def _shape(aspect_ratio: str) -> Fraction:
             f"{aspect_ratio!r} is not an aspect ratio.", next_step="Write it like 16:9."
         )
     return shape
-
-
-def _close(width: int, height: int, shape: Fraction) -> bool:
-    return abs(Fraction(width, height) / shape - 1) <= ASPECT_TOLERANCE
 
 
 def plain(image: ImageFile) -> Image.Image:
@@ -277,11 +284,11 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 def _reshape(picture: Image.Image, limits: _Limits) -> tuple[Image.Image, list[str]]:
     width, height = picture.size
     changes: list[str] = []
-    if limits.shape and not _close(width, height, limits.shape):
+    if limits.shape and not has_shape(picture.size, limits.shape):
         picture = _to_shape(picture, limits.shape, limits.fit)
         verb = "cropped" if limits.fit == "crop" else "padded with black"
         changes.append(f"{verb} from {width}x{height} to {picture.width}x{picture.height}")
-    size = _allowed_size(picture.size, limits)
+    size = _size_within(picture.size, limits)
     if size != picture.size:
         changes.append(f"scaled from {picture.width}x{picture.height} to {size[0]}x{size[1]}")
         picture = picture.resize(size, Image.Resampling.LANCZOS)
@@ -290,11 +297,7 @@ def _reshape(picture: Image.Image, limits: _Limits) -> tuple[Image.Image, list[s
 
 def _to_shape(picture: Image.Image, shape: Fraction, fit: StillFit) -> Image.Image:
     width, height = picture.size
-    too_wide = Fraction(width, height) > shape
-    if too_wide == (fit == "crop"):
-        new = (max(round(height * shape), 1), height)
-    else:
-        new = (width, max(round(width / shape), 1))
+    new = shaped_size(picture.size, shape, pad=fit == "pad")
     left, top = (width - new[0]) // 2, (height - new[1]) // 2
     if fit == "crop":
         return picture.crop((left, top, left + new[0], top + new[1]))
@@ -303,15 +306,9 @@ def _to_shape(picture: Image.Image, shape: Fraction, fit: StillFit) -> Image.Ima
     return padded
 
 
-def _allowed_size(size: tuple[int, int], limits: _Limits) -> tuple[int, int]:
-    short, long = min(size), max(size)
-    factor = Fraction(1)
-    if limits.max_side and long > limits.max_side:
-        factor = Fraction(limits.max_side, long)
-    elif short < limits.min_side:
-        factor = Fraction(limits.min_side, short)
-    new = (max(round(size[0] * factor), 1), max(round(size[1] * factor), 1))
-    if min(new) < limits.min_side or (limits.max_side and max(new) > limits.max_side):
+def _size_within(size: Size, limits: _Limits) -> Size:
+    new = allowed_size(size, limits.min_side, limits.max_side)
+    if new is None:
         raise MediaError(
             f"A picture of {size[0]}x{size[1]} can't have sides from {limits.min_side} to"
             f" {limits.max_side} pixels without changing its shape.",
@@ -340,7 +337,7 @@ def _encode(picture: Image.Image, limits: _Limits) -> tuple[bytes, str]:
     )
 
 
-def _attempts(size: tuple[int, int], limits: _Limits) -> Iterator[tuple[tuple[int, int], int]]:
+def _attempts(size: Size, limits: _Limits) -> Iterator[tuple[Size, int]]:
     """Quality first, then size: the model scales the picture anyway."""
     if not limits.formats & {"jpeg", "webp"}:
         return

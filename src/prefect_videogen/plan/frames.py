@@ -6,10 +6,10 @@ Pure. Whether a still can be read and what a model makes of it are others' quest
 from __future__ import annotations
 
 import difflib
-import re
 
 from prefect_videogen.errors import Fault
 from prefect_videogen.plan.model import PictureUse, Role
+from prefect_videogen.plan.values import is_url
 from prefect_videogen.storyboard import Shot, Storyboard
 
 
@@ -103,7 +103,7 @@ class _Frames:
             return PictureUse(role=role, kind="clip", ref=name)
         if value.startswith("vendor:"):
             url = value.removeprefix("vendor:").strip()
-            if not re.match(r"https?://[^\s]+$", url):
+            if not is_url(url):
                 self.fault(field, value, "is not a URL", "write `vendor:https://...`")
                 return None
             return PictureUse(role=role, kind="vendor", ref=url)

@@ -112,12 +112,14 @@ class Known:
         last_frame: Digest of its last frame, once it is stored.
         job_id: The vendor's job id, once there is one.
         frames: Digests of other frames that it hands over, as far as they were looked at.
+        unknown: Whether it was claimed, and nobody settles any more if it was accepted.
     """
 
     state: ClipState
     last_frame: str | None = None
     job_id: str | None = None
     frames: Mapping[Handing, str] = field(default_factory=dict)
+    unknown: bool = False
 
     def frame(self, handing: Handing) -> str | None:
         """Digest of the frame handed over; None if it is not known."""

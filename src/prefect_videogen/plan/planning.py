@@ -31,9 +31,10 @@ from prefect_videogen.plan.model import (
     handing_of,
     slugify,
 )
+from prefect_videogen.plan.pictures import Stills
 from prefect_videogen.plan.prices import price_of, totals_of
 from prefect_videogen.plan.redoing import Earlier, stale_notes, with_reasons
-from prefect_videogen.plan.resolve import ShotResolver, Stills
+from prefect_videogen.plan.resolve import ShotResolver
 from prefect_videogen.storyboard import Shot, Storyboard
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -125,6 +126,7 @@ class _Planner:
             clips = with_reasons(self._with_keys(clips, footage), earlier)
             self._note_long_chains(clips)
         self._check_publishing(clips)
+        self._note_unknown(clips)
         shots = film_shots(self.board, clips, footage)
         joins = plan_joins(self.board, shots, self.digests)
         for found in join_faults(self.board, shots, joins):
@@ -308,22 +310,30 @@ class _Planner:
                 continue
             for use in clip.pictures:
                 if use.kind != "vendor":
-                    problem = f"can't be handed to {vendor}: nowhere to publish a picture"
+                    problem = (
+                        f"can't be handed to {vendor}: nowhere to publish a picture that it can "
+                        "reach"
+                    )
                     remedy = (
                         "keep media in S3, set VIDEOGEN_MEDIA_PUBLIC_URL (the media store's public "
                         "URL), or write `vendor:https://...`"
                     )
-                    self.fault(clip.shot, f"{use.role}_frame", use.ref, problem, remedy)
+                    name = f"{use.role}_frame"
+                    self.fault(clip.shot, name, self._written(clip.shot, name), problem, remedy)
 
     def _cycle_fault(self, cycle: Cycle) -> None:
         way = " -> ".join((*cycle, cycle[0]))
         remedy = "start one of them on a picture"
-        shot = next((s for s in self.board.shots if s.id == cycle[0]), None)
-        first = shot.first_frame if shot else ""
+        first = self._written(cycle[0], "first_frame")
         chained = first == "previous" or first.startswith("shot:")
         name = "first_frame" if chained else "last_frame"  # `next` starts where that one starts
-        value = getattr(shot, name, "")
+        value = self._written(cycle[0], name)
         self.fault(cycle[0], name, value, f"waits for itself ({way})", remedy)
+
+    def _written(self, shot: str, field: str) -> str:
+        """What the board says there; empty if it has no such shot."""
+        found = next((entry for entry in self.board.shots if entry.id == shot), None)
+        return str(getattr(found, field, ""))
 
     def _note_long_chains(self, clips: list[PlannedClip]) -> None:
         links: dict[str, int] = {}
@@ -333,6 +343,16 @@ class _Planner:
                 self.notes.append(
                     f"shot {clip.shot}: more than {LONGEST_CHAIN} links from a still; colour and "
                     "sharpness drift along a chain, a new still resets them"
+                )
+
+    def _note_unknown(self, clips: list[PlannedClip]) -> None:
+        for clip in distinct(clips):
+            found = self.known.get(clip.key or "")
+            if found and found.unknown:
+                self.notes.append(
+                    f"shot {clip.shot}: whether its purchase was accepted is not known; look at "
+                    "the vendor's list of jobs, then `prefect-videogen settle "
+                    f"{(clip.key or '')[:12]} --job ID` or `--not-accepted`"
                 )
 
     def _price(self, clip: PlannedClip) -> Money | None:

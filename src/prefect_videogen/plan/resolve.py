@@ -7,23 +7,20 @@ not allow is a fault; a value on the shot itself that does not fit is always a f
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from prefect_videogen.capabilities import Mode, Model, Param, Problem
 from prefect_videogen.errors import Fault
+from prefect_videogen.hiding import is_secret
 from prefect_videogen.keys import canonical_json
-from prefect_videogen.plan.model import Picture, PictureUse, PlannedClip, StudioFacts, Unreadable
+from prefect_videogen.plan.model import PictureUse, PlannedClip, StudioFacts, Unreadable
+from prefect_videogen.plan.pictures import Stills, fitted, is_ratio, reach_problem, size_problem
 from prefect_videogen.plan.values import goes_out, is_set, is_url, number, plain, shown
 from prefect_videogen.storyboard import OTHER_WORDS, Shot, Storyboard
 
 TIER_ORDER = ("turbo", "standard", "pro", "master")
 COMMON = ("resolution", "aspect_ratio", "seconds", "seed", "negative_prompt", "expand_prompt")
-_SAME_SHAPE = 0.01
-_RATIO = re.compile(r"[1-9]\d{0,3}:[1-9]\d{0,3}", re.ASCII)
-
-Stills = Mapping[str, Picture | Unreadable]
 
 
 class ShotResolver:
@@ -261,9 +258,12 @@ class ShotResolver:
             return
         if problem := param.check(loras):
             self.fault("loras", "", problem.problem, problem.remedy)
+        label = self.studio.labels.get(self.model.vendor, "")
         for lora in loras:
             if not is_url(lora["path"]):
                 self.fault("loras", lora["path"], "is not a public URL", "use an https:// URL")
+            elif found := reach_problem(self.model.vendor, label, lora["path"]):
+                self.fault("loras", lora["path"], found.problem, found.remedy)
             if param.advised and not param.advised[0] <= lora["scale"] <= param.advised[1]:
                 low, high = param.advised
                 self.note(
@@ -352,19 +352,28 @@ class ShotResolver:
                 remedy = "the clip follows its picture; set it at the top to crop pictures to it"
             self.fault(name, value, f"{where} does not have it", remedy)
         else:
-            self.note(f"{name} = {shown(value)} is left out, {where} does not have it")
+            quoted = "" if is_secret(name) else f" = {shown(value)}"
+            self.note(f"{name}{quoted} is left out, {where} does not have it")
 
     # -- pictures -----------------------------------------------------------------------------
 
     def _check_pictures(self) -> None:
-        for use in self.pictures:
+        label = self.studio.labels.get(self.model.vendor, "")
+        for use in self._fitted():
             name = f"{use.role}_frame"
             still = self.stills.get(use.ref) if use.kind == "still" else None
             if isinstance(still, Unreadable):
                 self.fault(name, use.ref, still.problem, still.remedy)
+            elif still and (found := size_problem(self.model, use, still)):
+                self.fault(name, use.ref, found.problem, found.remedy)
+            elif use.kind == "vendor" and (
+                found := reach_problem(self.model.vendor, label, use.ref)
+            ):
+                remedy = f"{found.remedy}, or leave `vendor:` out to have it read and published"
+                self.fault(name, f"vendor:{use.ref}", found.problem, remedy)
 
     def _check_shape(self, ratio: str) -> None:
-        if self._fit() != "keep" and not _RATIO.fullmatch(ratio):
+        if self._fit() != "keep" and not is_ratio(ratio):
             problem = "is no shape to bring a picture to (set at the top)"
             self.fault("aspect_ratio", ratio, problem, "write width:height, for example 16:9")
 
@@ -372,21 +381,8 @@ class ShotResolver:
         return self.shot.picture_fit or self.board.picture_fit or "crop"
 
     def _fitted(self) -> tuple[PictureUse, ...]:
-        """Say of every picture how it must be brought to the board's shape, if at all."""
-        fit, ratio = self._fit(), self.board.aspect_ratio
-        if fit == "keep" or not _RATIO.fullmatch(ratio):
-            return self.pictures
-        width, height = (int(part) for part in ratio.split(":"))
-        fitted = []
-        for use in self.pictures:
-            still = self.stills.get(use.ref)
-            shape = still.width / still.height if isinstance(still, Picture) else 0
-            wanted = width / height
-            if use.kind == "still" and shape and abs(shape / wanted - 1) > _SAME_SHAPE:
-                fitted.append(use.model_copy(update={"fit": f"{fit} {ratio}"}))
-            else:
-                fitted.append(use)
-        return tuple(fitted)
+        ratio = self.board.aspect_ratio
+        return fitted(self.pictures, self.stills, fit=self._fit(), ratio=ratio)
 
     def _value_of(self, label: str, params: Mapping[str, Any]) -> Any:
         param = self.model.param(label)

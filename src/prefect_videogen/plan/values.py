@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from prefect_videogen.capabilities import Param
+from prefect_videogen.hiding import discreet
 
 
 def goes_out(param: Param) -> bool:
@@ -46,6 +47,7 @@ def number(value: object) -> float:
 
 def shown(value: object, longest: int = 60) -> str:
     """A value as faults and notes quote it."""
+    value = discreet(value)  # before it is cut
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = str(value)

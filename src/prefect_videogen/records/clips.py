@@ -108,6 +108,10 @@ class ClipRecords:
         """Note who sends the attempt's bytes again; False means that somebody has."""
         return await self._create(key, number, "repeated", record)
 
+    async def repetition(self, key: str, number: int) -> Repeated | None:
+        """Read who sent the attempt's bytes again, if somebody has."""
+        return await self._read(key, number, "repeated", Repeated)
+
     async def job_ids(self) -> frozenset[str]:
         """The ids of all jobs that any record knows. Reads much: for rare questions only."""
         name = NAMES["submitted"]

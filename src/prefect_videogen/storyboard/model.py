@@ -17,6 +17,15 @@ Switch = Literal["", "on", "off"]
 SMALLEST_SIDE = 64
 """Pixels; a film is at least this wide and high."""
 
+LARGEST_SIDE = 16384
+"""Pixels; libx264 takes no more."""
+
+LARGEST_FRAME = 8192 * 4352
+"""Pixels of a whole frame; H.264's highest level, 6.2, has no more."""
+
+LARGEST_CLIP = "3840x2160"
+"""What a film is taken for that has its size from its clips."""
+
 LONGEST_TAKE = 60
 """Characters."""
 
@@ -26,6 +35,9 @@ OnMissing = Literal["fail", "skip", "hold", "slate"]
 VARIANT = re.compile(r"[1-9]\d?:[1-9]\d?", re.ASCII)
 LONGEST_CROSSFADE = 5.0
 """Seconds; more than that is a shot of its own."""
+
+
+_MOST = f"at most {LARGEST_SIDE} pixels a side and 8192x4352 in all"
 
 
 class _Strict(BaseModel):
@@ -229,16 +241,38 @@ class FilmOptions(_Strict):
         if int(width) % 2 or int(height) % 2 or min(int(width), int(height)) < SMALLEST_SIDE:
             message = "use even numbers of at least 64"
             raise ValueError(message)
+        if not _can_be_encoded(int(width), int(height)):
+            message = f"use {_MOST}"
+            raise ValueError(message)
         return f"{int(width)}x{int(height)}"
 
     @field_validator("variants")
     @classmethod
-    def _variants(cls, values: list[str]) -> list[str]:
+    def _variants(cls, values: list[str], info: ValidationInfo) -> list[str]:
+        size = info.data.get("size") or LARGEST_CLIP
         for value in values:
             if not VARIANT.fullmatch(value):
                 message = f"{value} is no shape, write width:height, for example 9:16"
                 raise ValueError(message)
+            width, height = _shaped(size, value)
+            if not _can_be_encoded(width, height):
+                message = (
+                    f"{value} of {size} is {width}x{height}; use {_MOST}: another shape, or set a "
+                    "smaller `size`"
+                )
+                raise ValueError(message)
         return list(dict.fromkeys(values))
+
+
+def _can_be_encoded(width: int, height: int) -> bool:
+    return max(width, height) <= LARGEST_SIDE and width * height <= LARGEST_FRAME
+
+
+def _shaped(size: str, shape: str) -> tuple[int, int]:
+    """The size of a film in another shape, but for rounding: its shorter side stays."""
+    short = min(int(side) for side in size.split("x"))
+    across, down = (int(side) for side in shape.split(":"))
+    return short * max(across, down) // down, short * max(across, down) // across
 
 
 class Storyboard(ShotFields):
@@ -253,7 +287,8 @@ class Storyboard(ShotFields):
     variables: dict[str, str] = Field(
         default_factory=dict,
         description="Values for {names} in title, prompts, pictures and takes, for example "
-        '{"city": "Oslo"}.',
+        '{"city": "Oslo"}. {scheduled:%Y-%m-%d} is the run\'s scheduled start, in UTC, or in the '
+        'time zone that is given here: {"timezone": "Europe/Oslo"}.',
     )
     draft: bool = Field(
         default=False, description="Make all shots in their cheapest and shortest version."

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from prefect_videogen.errors import Fault, StoryboardError
+from prefect_videogen.hiding import discreet
 from prefect_videogen.storyboard.model import FilmOptions, Lora, Shot, Storyboard
 
 Path = tuple[str | int, ...]
@@ -283,8 +283,7 @@ def _fault_of(problem: Any, data: dict[str, Any], reading: StoryboardText) -> Fa
     name = ".".join(str(part) for part in inside) or "shots"
     line = next((reading.lines[p] for p in _outwards(path) if p in reading.lines), None)
     value = problem["input"]
-    hidden = isinstance(value, dict | list | BaseModel) or _SECRET.search(name)
-    shown = "" if hidden else _short(value)
+    shown = "" if isinstance(value, dict | list | BaseModel) else _short(value)
     if problem["type"] == "extra_forbidden":
         remedy = _RESERVED.get(inside) or _nearest(inside, shot)
         return Fault(shot, name, shown, "is not a known field", remedy, line)
@@ -295,9 +294,6 @@ def _outwards(path: Path) -> Iterator[Path]:
     for length in range(len(path), 0, -1):
         yield path[:length]
 
-
-_SECRET = re.compile(r"key|token|secret|password", re.IGNORECASE)
-"""Names whose values are never quoted: a key that strayed into a storyboard stays unseen."""
 
 _INSIDE: Mapping[str, type[BaseModel]] = {"film": FilmOptions, "loras": Lora}
 
@@ -371,5 +367,5 @@ _BOUNDS: Mapping[str, str] = {"ge": "of at least", "le": "of at most", "gt": "ov
 
 
 def _short(value: Any, longest: int = 60) -> str:
-    text = str(value)
+    text = str(discreet(value))  # before it is cut
     return text if len(text) <= longest else text[: longest - 3] + "..."

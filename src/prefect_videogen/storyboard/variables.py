@@ -10,11 +10,13 @@ import difflib
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from zoneinfo import ZoneInfo, available_timezones
 
 from prefect_videogen.errors import Fault
 from prefect_videogen.storyboard.model import Shot, Storyboard
 
 _PLACE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)(?::([^{}]*))?\}")
+_SCHEDULED, _TIMEZONE = "scheduled", "timezone"
 _FIELDS = ("prompt", "first_frame", "last_frame", "video", "take")
 
 
@@ -26,12 +28,15 @@ def fill_variables(
     Args:
         board: The storyboard; its own `variables` are defaults.
         overrides: Values that win over the storyboard's.
-        scheduled: The run's scheduled start, for `{scheduled:%Y-%m-%d}`.
+        scheduled: The run's scheduled start, for `{scheduled:%Y-%m-%d}`; shown as it is, or in the
+            time zone that the variable `timezone` names.
 
     Returns:
         The filled storyboard, and a fault for every unknown name.
     """
-    filler = _Filler({**board.variables, **overrides}, scheduled)
+    values = {**board.variables, **overrides}
+    start, wrong = _local(scheduled, values.get(_TIMEZONE, ""))
+    filler = _Filler(values, start)
     board = board.with_ids()
     shots = [_fill_shot(shot, filler) for shot in board.shots]
     music = filler.fill(board.film.music, "", "film.music")
@@ -43,10 +48,25 @@ def fill_variables(
             "shots": shots,
         }
     )
+    if _SCHEDULED in filler.used:
+        filler.used.add(_TIMEZONE)
+        filler.faults += wrong
     for name in sorted(set(overrides) - set(board.variables) - filler.used):
         problem = "is set but stands nowhere in the storyboard"
         filler.faults.append(Fault("", "variables", name, problem, "check its spelling"))
     return filled, filler.faults
+
+
+def _local(moment: datetime, zone: str) -> tuple[datetime, list[Fault]]:
+    """A moment in the time zone of a name, if one is given and right."""
+    if not zone:
+        return moment, []
+    known = available_timezones()
+    if zone in known:
+        return moment.astimezone(ZoneInfo(zone)), []
+    near = difflib.get_close_matches(zone, known, n=1)
+    remedy = f"did you mean {near[0]}?" if near else "use a name like Europe/Oslo"
+    return moment, [Fault("", "variables", zone, f"`{_TIMEZONE}` names no time zone", remedy)]
 
 
 def _fill_shot(shot: Shot, filler: _Filler) -> Shot:
@@ -71,9 +91,9 @@ class _Filler:
         self.used.add(name)
         if name in self.values and form is None:
             return self.values[name]
-        if name == "scheduled":
+        if name == _SCHEDULED:
             return self.scheduled.strftime(form or "%Y-%m-%dT%H:%M:%S")
-        known = [*self.values, "scheduled"]
+        known = [*self.values, _SCHEDULED]
         near = difflib.get_close_matches(name, known, n=1)
         remedy = f"did you mean {{{near[0]}}}?" if near else "add it under `variables`"
         self.faults.append(Fault(shot, field, whole, "names no known variable", remedy))

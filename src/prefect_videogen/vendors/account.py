@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from prefect_videogen.errors import StudioError
 
 Vendor = Literal["apixo", "evolink"]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 APIXO_URL = "https://api.apixo.ai"
 EVOLINK_URL = "https://api.evolink.ai"
@@ -27,6 +28,9 @@ VENDOR_NAMES: dict[Vendor, str] = {"apixo": "APIXO", "evolink": "EvoLink"}
 
 _FINGERPRINT_LENGTH = 12
 
+# Prefixes before the 32 bits of an IPv4 address: translated (NAT64), and the old compatible form.
+_EMBEDDING = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+
 
 def is_private_host(url: str) -> bool:
     """Say whether a URL points at this machine or a private network, without asking DNS.
@@ -35,8 +39,8 @@ def is_private_host(url: str) -> bool:
         url: An absolute URL.
 
     Returns:
-        True for localhost and for literal loopback, private or link-local addresses only; a name
-        that may resolve to such an address counts as public.
+        True for localhost and for literal addresses that are private only; a name that may
+        resolve to such an address counts as public.
     """
     try:
         host = (urlsplit(url).hostname or "").rstrip(".").lower()
@@ -48,9 +52,36 @@ def is_private_host(url: str) -> bool:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    address = mapped or address
-    return address.is_loopback or address.is_private or address.is_link_local
+    return is_private_address(address)
+
+
+def is_private_address(address: Address) -> bool:
+    """Say whether an address can't be reached from everywhere: loopback, private, link-local.
+
+    Args:
+        address: The address; an IPv6 one that stands for an IPv4 one is what that one is.
+    """
+    inner = _embedded(address) if isinstance(address, ipaddress.IPv6Address) else None
+    return not (inner or address).is_global
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address is translated to, or tunnelled to, on the way."""
+    if any(address in network for network in _EMBEDDING):
+        return ipaddress.IPv4Address(int(address) % 2**32)
+    return address.ipv4_mapped or address.sixtofour
+
+
+def is_public_url(url: str) -> bool:
+    """Say whether a vendor out in the world may be able to fetch a URL, without asking DNS.
+
+    Args:
+        url: Any text.
+
+    Returns:
+        False for what is no http(s) URL with a host, and for private hosts.
+    """
+    return _is_web_url(url) and not is_private_host(url)
 
 
 def default_sandbox(base_url: str) -> bool:

@@ -8,10 +8,10 @@ that fails is `StatusUnavailable`, even before sending, for it says nothing abou
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import quote, urlsplit
@@ -144,21 +144,19 @@ class HttpSession:
             # A proxy of the environment can't reach, and need not see, what is at home.
             "trust_env": not is_private_host(account.base_url),
         }
-        if transport is not None:
-            self._fresh_client = httpx.AsyncClient(transport=transport, **common)
-            self._open(itertools.repeat(self._fresh_client, MOST_ASKING))
-            return
-        common["verify"] = httpx.create_ssl_context(trust_env=common["trust_env"])
+        if transport is None:
+            common["verify"] = httpx.create_ssl_context(trust_env=common["trust_env"])
         one = httpx.Limits(max_connections=1)
-        self._open(httpx.AsyncClient(limits=one, **common) for _ in range(MOST_ASKING))
+        self._new_client = partial(httpx.AsyncClient, limits=one, **common)
         # A kept connection may close under the very request that reuses it, which would leave a
         # paid POST unknown for nothing: submissions get a connection of their own.
         fresh = httpx.Limits(max_connections=100, max_keepalive_connections=0)
-        self._fresh_client = httpx.AsyncClient(limits=fresh, **common)
-
-    def _open(self, clients: Iterable[httpx.AsyncClient]) -> None:
-        self._clients = tuple(clients)
-        for client in self._clients:
+        self._fresh_client = httpx.AsyncClient(transport=transport, limits=fresh, **common)
+        self._clients = {self._fresh_client}
+        self._closing: set[asyncio.Task[None]] = set()
+        for _ in range(MOST_ASKING):
+            client = self._new_client() if transport is None else self._fresh_client
+            self._clients.add(client)
             self._idle.put_nowait(client)
 
     async def __aenter__(self) -> Self:
@@ -169,8 +167,9 @@ class HttpSession:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for client in (*self._clients, self._fresh_client):
-            await client.aclose()
+        while self._clients:
+            await self._clients.pop().aclose()
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
     async def send(self, call: Call) -> HttpAnswer:
         """Send one request and read its answer, once.
@@ -192,8 +191,28 @@ class HttpSession:
         client = await self._idle.get()
         try:
             return await self._send(call, client)
+        except BaseException:
+            client = self._instead_of(client)
+            raise
         finally:
             self._idle.put_nowait(client)
+
+    def _instead_of(self, client: httpx.AsyncClient) -> httpx.AsyncClient:
+        """Have another client where one got no answer.
+
+        A cancellation at a bad moment leaves httpcore's connection neither idle nor closed, and
+        whoever uses the client next would wait for it in vain. The closing is a task of its own,
+        as whoever sends may be cancelled.
+        """
+        if client is self._fresh_client or client.is_closed:
+            return client  # many connections, or a session that is closed
+        self._clients.remove(client)
+        closing = asyncio.create_task(client.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        fresh = self._new_client()
+        self._clients.add(fresh)
+        return fresh
 
     async def _send(self, call: Call, client: httpx.AsyncClient) -> HttpAnswer:
         sent = _Sent()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from prefect_videogen.errors import JobNotFound, Throttled, VendorError, WaitTimeout
 from prefect_videogen.vendors import JobStatus
-from prefect_videogen.waiting.rules import LOOKS_AT_OLD_JOBS, Clocks, Schedule
+from prefect_videogen.waiting.rules import LONGEST_PAUSE, LOOKS_AT_OLD_JOBS, Clocks, Schedule
 
 Sleep = Callable[[float], Awaitable[None]]
 Glance = Callable[[], Awaitable[bool]]
@@ -168,7 +168,7 @@ async def _rest(seconds: float, reports: Reports | None, time: Time) -> bool:
 def _delay_after(error: VendorError, delay: float, age: float, schedule: Schedule) -> float:
     """How long to wait after a failed look, if looking again makes sense at all."""
     if isinstance(error, Throttled):
-        return max(delay, error.retry_after or 0.0)
+        return max(delay, min(error.retry_after or 0.0, LONGEST_PAUSE))
     if isinstance(error, JobNotFound) and age <= schedule.grace:
         return delay
     if not isinstance(error, JobNotFound) and error.transient:

@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from prefect_videogen.waiting.loop import Time
+from prefect_videogen.waiting.rules import LONGEST_PAUSE
 from prefect_videogen.waiting.slots import Limit
 
 
@@ -34,8 +35,8 @@ class Pace:
             await self.time.sleep(mine - now)
 
     def slow_down(self, seconds: float) -> None:
-        """Give nobody a turn for some seconds."""
-        self._next = max(self._next, self.time.monotonic() + seconds)
+        """Give nobody a turn for some seconds, `LONGEST_PAUSE` at most: jobs are waiting."""
+        self._next = max(self._next, self.time.monotonic() + min(seconds, LONGEST_PAUSE))
 
 
 class LocalSlots:

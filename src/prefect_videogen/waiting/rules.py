@@ -27,6 +27,9 @@ GRACE = 120.0
 
 SHORTEST_INTERVAL = 0.05
 JITTER = 0.1
+LONGEST_PAUSE = 300.0
+"""Seconds for which a vendor's `Retry-After` is obeyed while paid jobs run; then one asks again."""
+
 LOOKS_AT_OLD_JOBS = 3
 """Looks at a job that was older than a deadline when the wait began."""
 
