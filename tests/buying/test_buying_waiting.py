@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from dataclasses import replace
 
 import pytest
 
 from prefect_videogen import errors
 from prefect_videogen.buying import Buyer, wait_for
+from prefect_videogen.emulator.timeline import ManualClock
 from prefect_videogen.fetching import fetch_clip
 
 EVOLINK = "wan2.5-image-to-video"
@@ -59,7 +61,8 @@ async def test_unknown_word_is_logged_once(emulator, open_studio, ask, obtain, c
 async def test_job_that_stays_queued_ends_at_the_deadline_and_stays_resumable(
     emulator, open_studio, ask, hurry
 ):
-    vendors = emulator(speed=1)
+    # Its clock stands still, so that the job is queued however long the test takes.
+    vendors = emulator(speed=1, clock=ManualClock(start=time.time()))
     vendors.faults.add("job-hangs")
     studio = open_studio(vendors, time=hurry)
     request = await ask(studio)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.docs.reader import answers, until
 from tests.seaweed import free_port
 
 from prefect_videogen.emulator import Emulator
@@ -132,12 +133,15 @@ def test_server_starts_and_flows_are_served_from_it(project):
     told = {**environment, "PREFECT_API_URL": api}
     server = ["prefect", "server", "start", "--port", str(port)]
     serving = [sys.executable, "-m", "prefect_videogen.deployments.serve"]
-    with saying("/docs", server, folder, told), saying("collect-results", serving, folder, told):
+    with contextlib.ExitStack() as running:
+        running.enter_context(saying("/docs", server, folder, told))
+        until(lambda: answers(f"{api}/health"), "the server")  # it says so before it listens
+        running.enter_context(saying("collect-results", serving, folder, told))
         found = httpx.get(f"{api}/deployments/name/generate-storyboard/videogen", timeout=60)
         assert found.status_code == 200
 
 
-@contextmanager
+@contextlib.contextmanager
 def saying(text: str, command: list[str], folder: Path, environment: dict[str, str]):
     """Run a command that goes on, from when it has printed a text."""
     with subprocess.Popen(

@@ -9,13 +9,11 @@ import opentimelineio as otio
 import pytest
 from tests.media.conftest import write_clip
 
-from prefect_videogen.filming.describing import Made, describe
 from prefect_videogen.filming.facts import sound_words
 from prefect_videogen.filming.model import FilmPart
 from prefect_videogen.filming.producing import Materials, Product, produce
-from prefect_videogen.filming.segments import segments_of
 from prefect_videogen.filming.timeline import timeline
-from prefect_videogen.media import VideoWriter, choose_settings, probe, stitch
+from prefect_videogen.media import VideoWriter, choose_settings, probe
 from prefect_videogen.media.frames_at import frames_at
 
 SIZE = (160, 90)
@@ -88,11 +86,8 @@ def test_footage_of_variable_rate_lies_in_the_timeline_where_it_is_shown(tmp_pat
     path = tmp_path / "own.mp4"
     write_clip(path, len(times), size=SIZE, pts=times)
     materials = materials_of(part("own", path, trim=(2.0, 4.0)))
-    segments = segments_of(materials.parts, {path.name: path}, materials.settings)
-    film = stitch(segments.parts, tmp_path / "film.mp4", settings=materials.settings)
-    made = Made(film, "", (), {}, segments.doubled, (), segments.begins)
 
-    manifest = describe(materials, made)
+    manifest = made_of(materials, tmp_path).manifest
 
     (shot,) = manifest.shots
     assert (shot.source_start, shot.source_seconds) == (20, 2)

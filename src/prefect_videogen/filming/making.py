@@ -31,7 +31,7 @@ from prefect_videogen.studio import OpenStudio
 
 logger = logging.getLogger(__name__)
 
-FILM_SCHEMA = 2
+FILM_SCHEMA = 3
 """Counts in a film's digest; raise it when the same clips would give other pixels."""
 
 _MEANT = 0.005

@@ -130,6 +130,7 @@ def produce(
         drifts=drifts,
         doubled=segments.doubled,
         variants=tuple(variants),
+        begins=segments.begins,
     )
     manifest = describe(materials, made)
     return Product(
