@@ -7,13 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+import typer
 from prefect.client.orchestration import get_client
+from prefect.exceptions import TerminationSignal
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME
+from prefect.utilities.engine import capture_sigterm
 
+from prefect_videogen.cli.stopping import run_until_stopped
 from prefect_videogen.emulator import Emulator
 
 BOARD = """
@@ -85,6 +90,20 @@ def test_render_names_the_jobs_that_go_on(stopped, slow, number, code):
         f"Running: a (job {slow.jobs[0].id}).\n"
     )
     assert ended == code
+
+
+def test_sigterm_is_heard_where_what_a_flow_makes_of_it_is_swallowed(capsys):
+    async def work() -> None:
+        with capture_sigterm():
+            with suppress(TerminationSignal):  # as an HTTP client does, in the middle of a request
+                signal.raise_signal(signal.SIGTERM)
+            async with asyncio.timeout(20):
+                await asyncio.Event().wait()
+
+    with pytest.raises(typer.Exit) as ended:
+        run_until_stopped(work(), lambda: "All is kept.")
+    assert ended.value.exit_code == 143
+    assert capsys.readouterr().err == "Stopped. All is kept.\n"
 
 
 def test_batch_names_the_runs_that_go_on(stopped):

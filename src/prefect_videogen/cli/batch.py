@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,7 +13,7 @@ from prefect_videogen.batching import Batch, BatchEntry
 from prefect_videogen.budgets import sums
 from prefect_videogen.cli.opening import quiet_console, studio_name
 from prefect_videogen.cli.progress_view import ProgressView
-from prefect_videogen.cli.stopping import stoppable
+from prefect_videogen.cli.stopping import run_until_stopped
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.errors import BatchIncomplete
 from prefect_videogen.plan import Money
@@ -40,8 +39,9 @@ def run_batch(
     view = ProgressView(console)
     show = partial(_show, console, as_json=as_json, planned=bool(options.get("plan_only")))
     try:
-        with stoppable(lambda: _what_goes_on(view)):
-            batch = asyncio.run(_run(boards, options, studio_name(studio), view))
+        batch = run_until_stopped(
+            _run(boards, options, studio_name(studio), view), lambda: _what_goes_on(view)
+        )
     except BatchIncomplete as error:
         show(error.result)
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from prefect_videogen.cli.app import DEMO_KEY, DEMO_PORT
 from prefect_videogen.cli.opening import quiet_console
 from prefect_videogen.cli.progress_view import ProgressView
 from prefect_videogen.cli.rendering import RenderOptions, run_flow, show_film
-from prefect_videogen.cli.stopping import stoppable
+from prefect_videogen.cli.stopping import run_until_stopped
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.emulator import Emulator
 from prefect_videogen.filming import Film
@@ -49,12 +48,12 @@ def run_demo(media: Path, *, port: int, speed: float) -> None:
     )
     lasting = f"http://127.0.0.1:{port or DEMO_PORT}"
     view = ProgressView(console)
-    with emulator, stoppable(_what_goes_on):
+    with emulator:
         console.print(
             f"Emulator of APIXO and EvoLink at {emulator.url}, {speed:g} times as fast as the "
             "real ones. Starting Prefect ...",
         )
-        film = asyncio.run(_make(emulator, media, lasting, view))
+        film = run_until_stopped(_make(emulator, media, lasting, view), _what_goes_on)
         console.print(
             f"The emulator charged for {len(emulator.charges)} new clips; nothing was paid.",
         )
@@ -64,7 +63,8 @@ def run_demo(media: Path, *, port: int, speed: float) -> None:
 
 
 def _what_goes_on() -> str:
-    return "Nothing was paid; the same command again finds the clips that are there."
+    ended = "Nothing was paid. Jobs that the emulator had begun have ended with it"
+    return f"{ended}: begin again in a new folder, with --media."
 
 
 async def _make(emulator: Emulator, media: Path, lasting: str, view: ProgressView) -> Film:

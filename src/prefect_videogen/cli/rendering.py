@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from dataclasses import dataclass, field
 from typing import cast
@@ -14,7 +13,7 @@ from rich.console import Console
 from prefect_videogen.buying import OnExpired, OnUnknown
 from prefect_videogen.cli.opening import quiet_console, studio_name
 from prefect_videogen.cli.progress_view import ProgressView
-from prefect_videogen.cli.stopping import stoppable
+from prefect_videogen.cli.stopping import run_until_stopped
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.errors import FilmIncomplete
 from prefect_videogen.filming import Film
@@ -50,8 +49,9 @@ def run_render(board: str, options: RenderOptions, *, as_json: bool) -> None:
     console = terminal(stderr=as_json)
     view = ProgressView(console)
     try:
-        with stoppable(lambda: _what_goes_on(view)):
-            film, manifest = asyncio.run(_render(board, options, view))
+        film, manifest = run_until_stopped(
+            _render(board, options, view), lambda: _what_goes_on(view)
+        )
     except FilmIncomplete as error:
         if as_json:
             sys.stdout.write(error.result.model_dump_json(indent=2) + "\n")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final, NoReturn
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final, TypeVar
 
 import typer
 
@@ -15,35 +15,16 @@ from prefect_videogen.cli.terminal import terminal
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
 
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM; of this kind, as asyncio hands that on at once, from whatever task it meets."""
+T = TypeVar("T")
 
 
-def _terminate(*_: object) -> NoReturn:
-    raise _Terminated
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Raise at SIGTERM, also where a flow's run has answered it and then passes it on to us."""
-    if threading.current_thread() is not threading.main_thread():  # no other gets signals
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def stoppable(what_goes_on: Callable[[], str]) -> Iterator[None]:
-    """End the command with a sentence and its exit code when it is told to stop.
+def run_until_stopped(work: Coroutine[Any, Any, T], what_goes_on: Callable[[], str]) -> T:
+    """Run to the end, or until told to stop: then say so, and exit.
 
     Loads Prefect, so set its console up before.
 
     Args:
+        work: What to run.
         what_goes_on: Says what becomes of what was begun; asked once everything has ended.
 
     Raises:
@@ -52,10 +33,21 @@ def stoppable(what_goes_on: Callable[[], str]) -> Iterator[None]:
     from prefect.exceptions import TerminationSignal
 
     try:
-        with _sigterm_raises():
-            yield
-    except (KeyboardInterrupt, TerminationSignal) as stop:
+        return asyncio.run(_cancelled_by_sigterm(work))
+    except (KeyboardInterrupt, asyncio.CancelledError, TerminationSignal) as stop:
         terminal(stderr=True).print(f"Stopped. {what_goes_on()}")
-        raise typer.Exit(
-            TERMINATED if isinstance(stop, _Terminated | TerminationSignal) else INTERRUPTED
-        ) from None
+        code = INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
+        raise typer.Exit(code) from None
+
+
+async def _cancelled_by_sigterm(work: Coroutine[Any, Any, T]) -> T:
+    """Have SIGTERM cancel the work, as asyncio has SIGINT do.
+
+    A flow's run answers SIGTERM too, by raising in whatever line runs just then, where a library
+    may take it for a failure of its own. What is set here is heard all the same.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - for the type; this is one
+    with suppress(RuntimeError, NotImplementedError):  # no main thread, or Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
