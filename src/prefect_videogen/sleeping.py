@@ -257,7 +257,9 @@ async def wake(studio: OpenStudio, resume: Resume, run: str) -> bool:
     if standing != "not-asleep":
         await get_up(studio.store, run, sleep)
     if standing == "resumed":
-        logger.info("Run %s is resumed: its %s jobs have ended", run, len(sleep.jobs))
+        logger.info(
+            "Run %s is resumed: what it slept for has ended (jobs: %s)", run, len(sleep.jobs)
+        )
     return standing == "resumed"
 
 

@@ -22,6 +22,8 @@ EXIT_CODES = {
     1: "some shots or films failed; the rest is kept",
     2: "the storyboard or a setting is wrong; of `doctor`, something is",
     3: "stopped by a limit on spending",
+    130: "stopped by Ctrl-C; what was bought is kept, the same command again goes on",
+    143: "stopped by SIGTERM, the same",
 }
 
 
