@@ -258,7 +258,7 @@ async def wake(studio: OpenStudio, resume: Resume, run: str) -> bool:
         await get_up(studio.store, run, sleep)
     if standing == "resumed":
         logger.info(
-            "Run %s is resumed: what it slept for has ended (jobs: %s)", run, len(sleep.jobs)
+            "Run %s is resumed: ended jobs: %s", run, len(sleep.jobs)
         )
     return standing == "resumed"
 
