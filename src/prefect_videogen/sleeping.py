@@ -257,9 +257,7 @@ async def wake(studio: OpenStudio, resume: Resume, run: str) -> bool:
     if standing != "not-asleep":
         await get_up(studio.store, run, sleep)
     if standing == "resumed":
-        logger.info(
-            "Run %s is resumed: ended jobs: %s", run, len(sleep.jobs)
-        )
+        logger.info("Run %s is resumed: ended jobs: %s", run, len(sleep.jobs))
     return standing == "resumed"
 
 

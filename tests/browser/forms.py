@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Response, expect
 
 TRIES = 10
-"""To write into an editor."""
+"""To write into an editor, or to click a button."""
+
+BUSY = 503
 
 TALLEST = 9000
 """Pixels of the tallest screenshot."""
@@ -87,14 +89,22 @@ class Form:
 
     def submit(self) -> Submitted:
         """Submit, and catch the request that makes the run."""
-        with self.page.expect_response(
-            lambda answer: answer.url.endswith("/create_flow_run")
-        ) as caught:
-            self.page.get_by_role("button", name="Submit").click()
-        answer = caught.value
+        button = self.page.get_by_role("button", name="Submit")
+        answer = answer_to(button, "/create_flow_run")
         assert answer.status == 201, answer.text()
         sent = json.loads(answer.request.post_data or "{}")
         return Submitted(answer.json()["id"], read_json(sent["parameters"]))
+
+
+def answer_to(button: Locator, path: str) -> Response:
+    """Click a button, again while the server is busy; gives the answer to the request it makes."""
+    for _ in range(TRIES):
+        with button.page.expect_response(lambda answer: answer.url.endswith(path)) as caught:
+            button.click()
+        # SQLite serves one writer at a time, and the UI leaves it to people to try again.
+        if caught.value.status != BUSY:
+            break
+    return caught.value
 
 
 def _exactly(label: str) -> re.Pattern[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 from prefect.settings import PREFECT_API_URL
-from tests.browser.forms import Form
+from tests.browser.forms import Form, answer_to
 from tests.browser.house import prefect_server, program
 from tests.review.conftest import environment
 from tests.review.theatre import POOL, Theatre
@@ -69,12 +69,11 @@ def open_form(page: Any, run: Any) -> Locator:
     return dialog
 
 
-def resume(page: Any, dialog: Locator) -> dict[str, Any]:
+def resume(dialog: Locator) -> dict[str, Any]:
     """Click Resume; gives what the browser sent."""
-    with page.expect_response(lambda answer: answer.url.endswith("/resume")) as caught:
-        dialog.get_by_role("button", name="Resume", exact=True).click()
-    assert caught.value.json().get("status") == "ACCEPT", caught.value.text()
-    return json.loads(caught.value.request.post_data)["run_input"]
+    answer = answer_to(dialog.get_by_role("button", name="Resume", exact=True), "/resume")
+    assert answer.json().get("status") == "ACCEPT", answer.text()
+    return json.loads(answer.request.post_data or "{}")["run_input"]
 
 
 def test_film_is_approved_in_the_browser_with_one_shot_redone(theatre, browser_page, tmp_path):
@@ -101,7 +100,7 @@ def test_film_is_approved_in_the_browser_with_one_shot_redone(theatre, browser_p
     changes.choose("Shot", "sea")
     changes.fill("New prompt", "A calm sea in the last light")
     keep(page, "review-form", tmp_path)
-    sent = resume(page, dialog)
+    sent = resume(dialog)
     assert sent["decision"] == "redo"
     assert [(c["shot"], c["prompt"]) for c in sent["changes"]] == [
         ("sea", "A calm sea in the last light")
@@ -114,7 +113,7 @@ def test_film_is_approved_in_the_browser_with_one_shot_redone(theatre, browser_p
     dialog.get_by_text("A calm sea in the last light").wait_for()
     Form(page, dialog).choose("Decision", "approve")
     keep(page, "review-approved", tmp_path)
-    assert resume(page, dialog)["decision"] == "approve"
+    assert resume(dialog)["decision"] == "approve"
     film = run_apart(lambda: theatre.film(run))
     assert (film.bought, len(film.clips), film.missing) == (6, 4, ())
     assert len(theatre.bought()) == 6
