@@ -103,8 +103,9 @@ def answer_to(button: Locator, path: str) -> Response:
             button.click()
         # SQLite serves one writer at a time, and the UI leaves it to people to try again.
         if caught.value.status != BUSY:
-            break
-    return caught.value
+            return caught.value
+    message = f"the server stayed too busy for {path}"
+    raise AssertionError(message)
 
 
 def _exactly(label: str) -> re.Pattern[str]:
