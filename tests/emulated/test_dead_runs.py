@@ -32,7 +32,7 @@ SERVE = """
     if __name__ == "__main__":
         generate_clip.serve(name=sys.argv[1])
 """
-PATIENCE = 200.0
+PATIENCE = 300.0
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ async def ended(run: FlowRun, kind: str, asking=None) -> FlowRun:
 
     async def in_state():
         nonlocal asked
-        if asking and time.monotonic() > asked + 60:
+        if asking and time.monotonic() > asked + 30:
             asked = time.monotonic()
             with contextlib.suppress(ProcessLookupError):
                 asking()
