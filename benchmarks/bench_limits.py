@@ -105,7 +105,9 @@ async def work(prompt: str, first: int, last: int) -> None:
 
 async def clip(studio: OpenStudio, prompt: str, take: int) -> None:
     """Make one clip."""
-    shot = Shot(id="kite", prompt=prompt, model=MODEL, seconds=1, resolution="540p", take=str(take))
+    shot = Shot(
+        id="kite", prompt=prompt, model=MODEL, seconds=1, resolution="540p", take=str(take + 1)
+    )
     board = Board(Storyboard(shots=[shot]))
     surveyed = await survey(studio, board, variables={}, scheduled=SCHEDULED, keep=True)
     job = await Buyer(studio, request_of(surveyed)).buy()
