@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from uuid import UUID
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 async def until(question, *, patience: float = PATIENCE):

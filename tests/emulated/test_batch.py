@@ -21,7 +21,7 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect.states import Cancelling
-from tests.emulated.test_dead_runs import until
+from tests.runs import until
 
 from prefect_videogen import Batch, generate_batch
 from prefect_videogen.batching import idempotency_key, storyboards_in

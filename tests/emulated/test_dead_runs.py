@@ -19,6 +19,7 @@ from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.states import Cancelling
+from tests.runs import until
 
 from prefect_videogen import Clip, collect_results, collect_results_sync, flows, generate_clip
 from prefect_videogen.errors import StudioError, SubmissionUnknown
@@ -32,7 +33,6 @@ SERVE = """
     if __name__ == "__main__":
         generate_clip.serve(name=sys.argv[1])
 """
-PATIENCE = 300.0
 
 
 @pytest.fixture
@@ -123,15 +123,6 @@ def served(stage, tmp_path, prefect_server):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-async def until(question, *, patience: float = PATIENCE):
-    """Ask until the answer is something."""
-    give_up = time.monotonic() + patience
-    while not (answer := await question()):
-        assert time.monotonic() < give_up, "it never happened"
-        await asyncio.sleep(0.2)
-    return answer
 
 
 async def started(deployment: str, prompt: str, stage) -> FlowRun:

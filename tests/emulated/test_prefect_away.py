@@ -18,7 +18,8 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 from prefect.states import Crashed
-from tests.emulated.test_dead_runs import SERVE, ended, engine_of, started, until
+from tests.emulated.test_dead_runs import SERVE, ended, engine_of, started
+from tests.runs import until
 from tests.seaweed import free_port
 
 EMULATOR = {"speed": 15.0}

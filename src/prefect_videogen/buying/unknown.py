@@ -89,8 +89,10 @@ class UnknownSubmission:
         """Whether the list proves that nothing was accepted, even if our clock is far off."""
         if await self._strangers(listed, FAR_OFF):
             return False
-        oldest = min((task.created_at or 0.0 for task in listed), default=0.0)
-        return len(listed) < PAGE_SIZE or oldest < self.claimed.at - FAR_OFF
+        if len(listed) < PAGE_SIZE:
+            return True
+        begun = [task.created_at for task in listed if task.created_at is not None]
+        return bool(begun) and min(begun) < self.claimed.at - FAR_OFF
 
     async def _strangers(self, listed: list[TaskSummary], skew: float) -> list[TaskSummary]:
         """Tasks of the model from the time of the claim that no record knows."""
