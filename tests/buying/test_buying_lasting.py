@@ -14,6 +14,7 @@ from prefect_videogen import errors
 from prefect_videogen.buying import Buyer, wait_for
 from prefect_videogen.buying.buyer import PATIENCE
 from prefect_videogen.buying.lasting import PAUSES
+from prefect_videogen.records import LocalStore
 from prefect_videogen.settling import settle_not_accepted
 from prefect_videogen.waiting import Pace, Time
 from prefect_videogen.waiting.rules import LONGEST_PAUSE
@@ -247,3 +248,69 @@ async def test_pace_stops_for_no_longer_than_it_may(hurry):
     pace.slow_down(86400)
     await pace.turn()
     assert hurry.slept == [pytest.approx(LONGEST_PAUSE, abs=1)]
+
+
+class Stalled(LocalStore):
+    """A store during whose first write of a name something else happens, once it is written."""
+
+    def __init__(self, root: Any, end: str, meanwhile: Any) -> None:
+        super().__init__(root)
+        self._end, self._meanwhile = end, meanwhile
+
+    async def create(self, path: str, data: bytes) -> bool:
+        made = await super().create(path, data)
+        if path.endswith(self._end) and self._meanwhile:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            await meanwhile()
+        return made
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["claimed", "claim-seems-lost"])
+async def test_owner_that_was_stopped_after_its_claim_leaves_the_job_that_another_run_made_of_it(
+    emulator, open_studio, ask, stills, hurry, tmp_path, fails
+):
+    vendors = emulator()
+    request = await ask(open_studio(vendors), model=EVOLINK, first_frame=stills["sky"])
+    jobs = []
+
+    async def other_run() -> None:
+        async with open_studio(vendors, time=hurry) as rival:
+            jobs.append(await Buyer(rival, request).buy())
+        if fails:
+            raise errors.RecordError(NO_ROOM)
+
+    store = Stalled(tmp_path / "media", "/1/1-claimed.json", other_run)
+    store.served_at = vendors.media_url
+    async with open_studio(vendors, time=hurry, store=store) as owner:
+        buyer = Buyer(owner, request)
+        if fails:
+            with pytest.raises(errors.RecordError, match=NO_ROOM):
+                await buyer.buy()
+        job = await buyer.buy()
+    assert (job.attempt, job.how, job.job_id) == (1, "resumed", jobs[0].job_id)
+    assert [charge.job_id for charge in vendors.charges] == [job.job_id]
+
+
+async def test_owner_whose_answer_comes_late_goes_on_with_what_replaced_its_attempt(
+    emulator, open_studio, ask, hurry, caplog
+):
+    vendors = emulator()
+    request = await ask(open_studio(vendors))
+    wire = Slow()
+
+    async def buy():
+        async with open_studio(vendors, transport=wire) as studio:
+            return await Buyer(studio, request).buy()
+
+    buying = asyncio.create_task(buy())
+    await wire.answered.wait()
+    async with open_studio(vendors, time=hurry) as rival:
+        second = await Buyer(rival, request, on_unknown="resubmit").buy()
+    wire.arrives.set()
+    job = await buying
+    first = vendors.charges[0].job_id
+    assert (job.attempt, job.how, job.job_id) == (2, "resumed", second.job_id)
+    assert len(vendors.charges) == 2
+    assert f"attempt 1 had been given up, yet it is job {first} now" in caplog.text
+    attempt = await rival.records.attempt(request.key, 1)
+    assert attempt.job_id == first

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from prefect_videogen.buying.body import RequestBody
-from prefect_videogen.buying.lasting import record_accepted, to_the_end, written
+from prefect_videogen.buying.lasting import end_own, record_accepted, to_the_end, written
 from prefect_videogen.buying.places import Places
 from prefect_videogen.buying.policy import (
     MOST_JOBS,
@@ -292,13 +292,13 @@ class Buyer:
             await self.records.note_run(self.studio.run, self.key, number)
             won = await to_the_end(self.records.claim(self.key, number, claimed))
         except BaseException:
-            await self._take_back(number, claimed)
+            await self._take_back(number, claimed, opened)
             await self._places.leave(self.key, number)
             raise
         if not won:
             await self._lost(number)
             return None
-        return await self._send(number, claimed, sent_by=opened + self._window / 2)
+        return await self._send(number, claimed, opened)
 
     async def _take_place(self, number: int) -> float | None:
         """Enter the job into the running ones; gives the moment, or None to look again."""
@@ -314,14 +314,19 @@ class Buyer:
             tell(self.clip.shot, "waiting", f"{self.clip.model} has no room for another job")
             await self._places.wait(self.key)
 
-    async def _take_back(self, number: int, claimed: Claimed) -> None:
+    async def _take_back(self, number: int, claimed: Claimed, opened: float) -> None:
         """End a claim of ours that nothing follows, if it was written after all."""
         message = "the run was stopped, or the media store was away; nothing was sent"
         end = end_of(NotSent(message), "not-sent", self.time.now())
         with suppress(RecordError):  # whoever meets it then calls it unknown
             found = await self.records.attempt(self.key, number)
             if found is not None and found.claimed and found.claimed.owner == claimed.owner:
-                await self.records.end(self.key, number, end)
+                await self._end(number, claimed, end, opened)
+
+    async def _end(self, number: int, claimed: Claimed, end: End, opened: float) -> bool:
+        """End an attempt of ours; False if others may have taken it over."""
+        late = self.time.monotonic() >= opened + self._window
+        return await end_own(self.studio, self.key, number, claimed, end, late=late)
 
     async def _lost(self, number: int) -> None:
         """Take our open entry back if the winner's job ended before we wrote it."""
@@ -329,9 +334,9 @@ class Buyer:
         if winner is not None and winner.state in {"ready", "stored", "ended"}:
             await self._close(number)
 
-    async def _send(self, number: int, claimed: Claimed, *, sent_by: float) -> Job | None:
+    async def _send(self, number: int, claimed: Claimed, opened: float) -> Job | None:
         try:
-            await to_the_end(self._post_and_record(number, claimed, sent_by))
+            job_id = await to_the_end(self._post_and_record(number, claimed, opened))
         except SubmissionUnknown as error:
             if self.model.vendor == "evolink":
                 await self.time.sleep(REPEAT_AFTER / self.account.speed)
@@ -345,38 +350,53 @@ class Buyer:
             await self._after_no(error)
             return None
         attempt = await self.records.attempt(self.key, number)
-        if attempt is None:
+        if job_id is None or attempt is None:
+            return None
+        if attempt.state == "ended":
+            if attempt.end and attempt.end.kind == "abandoned":
+                text = "Shot %s: attempt %s had been given up, yet it is job %s now: it was paid"
+                logger.warning(text, self.clip.shot, number, job_id)
             return None
         job = self._job(attempt, "bought")
         logger.info("Shot %s: %s accepted it as job %s", job.shot, job.model, job.job_id)
         return job
 
-    async def _post_and_record(self, number: int, claimed: Claimed, sent_by: float) -> None:
-        """Send the claim's bytes, and write down the answer: a job, or a definite no."""
+    async def _post_and_record(self, number: int, claimed: Claimed, opened: float) -> str | None:
+        """Send the claim's bytes, and write down the answer: a job, or a definite no.
+
+        Returns:
+            The job's id; None if others have taken the attempt over, so that a no counts nothing.
+        """
         try:
-            if self.time.monotonic() > sent_by:
+            if self.time.monotonic() > opened + self._window / 2:
                 message = "the claim took too long to write; nothing was sent"
                 raise NotSent(message, vendor=self.model.vendor)
             accepted = await self._post(claimed.body.encode(), claimed.idempotency_key)
         except VendorError as error:
-            await self._end_attempt(number, error)
-            raise
+            if await self._end_attempt(number, claimed, error, opened):
+                raise
+            return None
         await record_accepted(self.studio, self.key, number, accepted.job_id, accepted.answer)
+        return accepted.job_id
 
     async def _post(self, body: bytes, idempotency_key: str) -> Accepted:
         client = await self.studio.client(self.clip.vendor)
         self.studio.count_request(self.key)
         return await client.submit(self.model, body, idempotency_key=idempotency_key)
 
-    async def _end_attempt(self, number: int, error: VendorError) -> None:
-        """End an attempt that was certainly not accepted."""
+    async def _end_attempt(
+        self, number: int, claimed: Claimed, error: VendorError, opened: float
+    ) -> bool:
+        """End an attempt that was certainly not accepted; False if others have taken it over."""
         kind = verdict_on(error).end
         if kind is None:
-            return
+            return True
         end = end_of(error, kind, self.time.now())
         what = f"{self.key[:12]}: that nothing was accepted"
-        await written(lambda: self.records.end(self.key, number, end), what, self.time)
-        await self._close(number)
+        ended = await written(lambda: self._end(number, claimed, end, opened), what, self.time)
+        if ended:
+            await self._close(number)
+        return ended
 
     async def _after_no(self, error: VendorError) -> None:
         """Raise what the vendor said; return if this run tries again."""

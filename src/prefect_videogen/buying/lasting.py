@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from prefect_videogen.errors import JobNotRecorded, RecordError
-from prefect_videogen.records import Submitted
+from prefect_videogen.records import Claimed, End, Repeated, Submitted
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.waiting import Time
 
@@ -73,6 +73,43 @@ async def record_accepted(
         message = f"the job was accepted, and its id could not be written down: {error.message}"
         step = f"Once the media store answers: `prefect-videogen settle {key[:12]} --job {job_id}`."
         raise JobNotRecorded(message, job_id=job_id, next_step=step) from error
+
+
+async def end_own(
+    studio: OpenStudio, key: str, number: int, claimed: Claimed, end: End, *, late: bool
+) -> bool:
+    """End an attempt, as its owner, that was certainly not accepted.
+
+    Others settle an attempt whose window is over: an end beside the job that they made of it would
+    hide that job, and the clip would be bought again. So a late owner takes the mark of whoever
+    sends its bytes again, of which there is one only, before it ends anything.
+
+    Args:
+        studio: The open studio.
+        key: Key of the clip.
+        number: Number of the attempt.
+        claimed: The owner's claim.
+        end: How it ended.
+        late: Whether the claim's window is over, by the owner's own clock.
+
+    Returns:
+        Whether it is ended; False if others have taken it over.
+
+    Raises:
+        RecordError: If the media store does not answer as it must.
+    """
+    records = studio.records
+    if late:
+        mark = Repeated(at=studio.time.now(), owner=claimed.owner)
+        if not await records.repeated(key, number, mark):
+            first = await records.repetition(key, number)
+            if first is None or first.owner != claimed.owner:
+                return False
+        found = await records.attempt(key, number)
+        if found is None or found.submitted:
+            return False
+    await records.end(key, number, end)
+    return True
 
 
 async def to_the_end(work: Coroutine[Any, Any, _T]) -> _T:

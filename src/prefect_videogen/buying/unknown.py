@@ -128,6 +128,8 @@ class UnknownSubmission:
         mark = Repeated(at=self.studio.time.now(), owner=self.studio.owner)
         if not await self.studio.records.repeated(self.key, self.number, mark):
             return False
+        if not await self._is_open():
+            return True
         logger.info("Shot %s: asking again under the same idempotency key", self.claimed.shot)
         await to_the_end(self._send_again(client))
         return True

@@ -53,7 +53,10 @@ class Submitted(Record):
 
 
 class Repeated(Record):
-    """Who sent an attempt's bytes again under its idempotency key; that happens once."""
+    """Who sent an attempt's bytes again under its idempotency key; that happens once.
+
+    Or its own owner, late, who says so that nobody sends them, since nothing was accepted.
+    """
 
     owner: str
 
