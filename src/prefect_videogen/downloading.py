@@ -15,7 +15,7 @@ import ssl
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import httpx
 
@@ -75,8 +75,8 @@ class Download:
         for _ in range(MOST_REDIRECTS + 1):
             await check_address(url, own_host)
             async with self.client.stream("GET", url, headers=self._headers()) as answer:
-                if answer.is_redirect:
-                    url = urljoin(url, answer.headers["location"])
+                if answer.has_redirect_location:
+                    url = _redirected(url, answer.headers["location"])
                     if urlsplit(url).netloc != own_host:
                         own_host = ""  # after a detour nothing private is trusted
                     continue
@@ -166,9 +166,9 @@ async def check_address(url: str, own_host: str) -> None:
         own_host: Host and port of the configured vendor, which may be private.
 
     Raises:
-        UntrustedAddress: If the address is private, or not http(s).
+        UntrustedAddress: If the address is private, not http(s), or can't be read.
     """
-    parts = urlsplit(url)
+    parts = _parts(url)
     where = parts.netloc.rpartition("@")[2]
     if own_host and where == own_host:
         return
@@ -178,6 +178,27 @@ async def check_address(url: str, own_host: str) -> None:
     if await leads_home(url):
         message = f"the result's address is private ({where})"
         raise UntrustedAddress(message, next_step="The vendor sent an address we don't go to.")
+
+
+def _parts(url: str) -> SplitResult:
+    """Take a URL apart; a text that the HTTP client can't read as one is refused, unquoted."""
+    try:
+        httpx.URL(url)
+        return urlsplit(url)
+    except (ValueError, httpx.InvalidURL):
+        raise _unreadable_address() from None
+
+
+def _redirected(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise _unreadable_address() from None
+
+
+def _unreadable_address() -> UntrustedAddress:
+    message = "the result's address can't be read as one"
+    return UntrustedAddress(message, next_step="The vendor sent an address we don't go to.")
 
 
 async def leads_home(url: str) -> bool:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from prefect_videogen.downloading import BrokenError, Download, GoneError, open_client
+from prefect_videogen.errors import UntrustedAddress
 
 BODY = bytes(range(256)) * 40
 URL = "https://results.example.org/clip.mp4"
@@ -115,3 +116,28 @@ async def test_no_cookie_is_sent_back_on_a_later_download(tmp_path):
     await transfer.attempt(URL)
     await transfer.attempt(URL)
     assert sent == ["", ""]
+
+
+@pytest.mark.parametrize("status", [300, 302, 304])
+async def test_redirect_that_leads_nowhere_is_a_broken_transfer(tmp_path, status):
+    transfer = download(lambda _: httpx.Response(status), tmp_path)
+    with pytest.raises(httpx.HTTPStatusError):
+        await transfer.attempt(URL)
+
+
+UNREADABLE = ["https://[bad/clip.mp4?sign=s3cret", "https://a.example:port/c.mp4?sign=s3cret"]
+
+
+@pytest.mark.parametrize("address", UNREADABLE)
+async def test_address_that_is_none_is_refused_without_quoting_it(tmp_path, address):
+    transfer = download(lambda _: httpx.Response(200, content=BODY), tmp_path)
+    with pytest.raises(UntrustedAddress, match="can't be read") as caught:
+        await transfer.attempt(address)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", UNREADABLE)
+async def test_redirect_to_an_address_that_is_none_is_no_accident(tmp_path, address):
+    transfer = download(lambda _: httpx.Response(302, headers={"location": address}), tmp_path)
+    with pytest.raises((UntrustedAddress, httpx.RemoteProtocolError)):
+        await transfer.attempt(URL)
