@@ -314,3 +314,23 @@ async def test_owner_whose_answer_comes_late_goes_on_with_what_replaced_its_atte
     assert f"attempt 1 had been given up, yet it is job {first} now" in caplog.text
     attempt = await rival.records.attempt(request.key, 1)
     assert attempt.job_id == first
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:s3cret@127.0.0.1:9", "gopher://me:s3cret@here"])
+async def test_client_that_can_not_be_opened_leaves_no_claim(
+    open_studio, emulator, ask, monkeypatch, proxy
+):
+    """A claim without a job would be unknown, though nothing can have been sent."""
+    vendors = emulator()
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    account = open_studio(vendors).accounts["apixo"]
+    away = account.model_copy(update={"base_url": "https://api.apixo.example"})
+    studio = open_studio(vendors, accounts={"apixo": away})
+    request = await ask(studio)
+    with pytest.raises(errors.StudioError, match="no connection to APIXO can be set up") as caught:
+        async with studio:
+            await Buyer(studio, request).buy()
+    assert "s3cret" not in str(caught.value)
+    assert (await studio.records.history(request.key)).attempts == ()

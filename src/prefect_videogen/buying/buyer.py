@@ -268,6 +268,7 @@ class Buyer:
             await self.purse.cover(self.studio, history)
         body = await self._body.written(number)
         await self.records.describe(self.key, self._body.described())
+        await self.studio.client(self.clip.vendor)  # what can't be opened must leave no claim
         async with self.studio.sending(self.model):
             return await self._claim_and_send(number, body)
 

@@ -7,7 +7,8 @@ from typing import Protocol, Self
 import httpx
 
 from prefect_videogen.capabilities import Model
-from prefect_videogen.vendors.account import Account
+from prefect_videogen.errors import StudioError
+from prefect_videogen.vendors.account import VENDOR_NAMES, Account
 from prefect_videogen.vendors.answers import Balance, JobStatus, Submitted
 from prefect_videogen.vendors.apixo import ApixoClient
 from prefect_videogen.vendors.evolink import EvolinkClient
@@ -54,10 +55,20 @@ def open_client(
     Returns:
         The client; close it, or use it as an async context manager.
 
+    Raises:
+        StudioError: If this machine's proxy or certificate settings allow no connection.
+
     Example:
         >>> async with open_client(account) as client:
         ...     print(await client.balance())
     """
-    if account.vendor == "evolink":
-        return EvolinkClient(account, transport=transport, timeouts=timeouts)
-    return ApixoClient(account, transport=transport, timeouts=timeouts)
+    kind = EvolinkClient if account.vendor == "evolink" else ApixoClient
+    try:
+        return kind(account, transport=transport, timeouts=timeouts)
+    except ImportError as error:
+        problem = str(error)  # what to install; names no address
+    except (OSError, ValueError, httpx.InvalidURL) as error:
+        problem = type(error).__name__  # its text may quote the proxy's password
+    message = f"no connection to {VENDOR_NAMES[account.vendor]} can be set up: {problem}"
+    step = "Look at ALL_PROXY, HTTPS_PROXY and SSL_CERT_FILE of this process. Nothing was sent."
+    raise StudioError(message, next_step=step)
