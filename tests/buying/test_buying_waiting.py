@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from prefect_videogen import errors
-from prefect_videogen.buying import Buyer, wait_for
+from prefect_videogen.buying import Buyer, look_once, wait_for
 from prefect_videogen.emulator.timeline import ManualClock
 from prefect_videogen.fetching import fetch_clip
 
@@ -143,6 +143,42 @@ async def test_failed_purchase_and_failed_wait_give_their_slot_back(
         request = await ask(studio, take="99", **settings)
         async with asyncio.timeout(10):
             await wait_for(studio, await Buyer(studio, request).buy())
+
+
+NEXT_STEPS = {
+    "[violation]": "raise its take",
+    "[fail:GENERATION_FAILED]": "raise its take",
+    "[fail:INVALID_IMAGE_URL]": "run again",
+    "[fail:PROCESSING_TIMEOUT]": "run again",
+}
+
+
+@pytest.mark.parametrize(("prompt", "says"), NEXT_STEPS.items())
+async def test_failure_that_another_process_has_recorded_says_what_to_do(
+    emulator, open_studio, ask, prompt, says
+):
+    vendors = emulator(speed=600)
+    async with open_studio(vendors) as studio, open_studio(vendors) as receiver:
+        request = await ask(studio, model="vidu-q3", seconds=1, prompt=f"a kite {prompt}")
+        job = await Buyer(studio, request).buy()
+        await studio.give_back(job.key)
+        for number in range(10):  # no slot is left, so the wait goes by the records
+            await receiver.take_slot(f"other-{number}", receiver.model_named("vidu-q3"))
+        waiting = asyncio.create_task(wait_for(studio, job))
+        recorded = None
+        while recorded is None:
+            await asyncio.sleep(0.05)
+            try:
+                await look_once(receiver, job)
+            except errors.VendorError as error:
+                recorded = error
+        with pytest.raises(type(recorded)) as caught:
+            await waiting
+        with pytest.raises(type(recorded)) as again:
+            await wait_for(studio, job)
+    for told in (caught.value, again.value):
+        assert says in told.next_step
+        assert (told.shot, told.job_id, told.billed) == ("kite", job.job_id, recorded.billed)
 
 
 @pytest.fixture

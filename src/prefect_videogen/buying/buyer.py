@@ -177,11 +177,8 @@ class Buyer:
             raise ValueError(message)
         verdict = verdict_on_end(end).later
         error = error_of(end, self.clip.shot)
-        if verdict is Next.IF_TOLD and self.on_expired != "rebuy":
-            error.next_step = "It was paid; run again with on_expired=rebuy to buy it once more."
-            raise error
-        if verdict in {Next.STOP, Next.FALLBACK}:
-            error.next_step = "Change the shot, or raise its take to ask for the same again."
+        untold = verdict is Next.IF_TOLD and self.on_expired != "rebuy"
+        if untold or verdict in {Next.STOP, Next.FALLBACK}:
             raise error
         if history.jobs >= MOST_JOBS and end.kind == "failed":
             message = f"{history.jobs} jobs have failed ({error.message}); no more are bought"

@@ -59,6 +59,14 @@ VERDICTS: Mapping[type[VendorError], Verdict] = {
 }
 """By error class; `JobFailed` with a transient code is the one refinement, below."""
 
+_STEPS: Mapping[Next, str] = {
+    Next.AGAIN: "Once the reason is mended, run again: it is bought anew.",
+    Next.STOP: "Change the shot, or raise its take to ask for the same again.",
+    Next.FALLBACK: "Change the shot, or raise its take to ask for the same again.",
+    Next.IF_TOLD: "It was paid; run again with on_expired=rebuy to buy it once more.",
+}
+"""What a person can do about an end, by what a later run does by itself."""
+
 _PASSING = Verdict("failed", Next.AGAIN, Next.AGAIN)
 _ABANDONED = Verdict("abandoned", Next.AGAIN, Next.AGAIN)
 
@@ -81,11 +89,11 @@ def verdict_on_end(end: End) -> Verdict:
 
 
 def error_of(end: End, shot: str | None = None) -> VendorError:
-    """Make the error of a recorded end again."""
+    """Make the error of a recorded end again, with what a person can do about it."""
     kind = getattr(errors, end.error, errors.JobFailed)
     if not (isinstance(kind, type) and issubclass(kind, VendorError)):
         kind = errors.JobFailed
-    return kind(
+    error = kind(
         end.message or f"the attempt ended: {end.kind}",
         code=end.code,
         transient=end.transient,
@@ -93,6 +101,9 @@ def error_of(end: End, shot: str | None = None) -> VendorError:
         job_id=end.job_id,
         shot=shot,
     )
+    later = _ABANDONED if end.kind == "abandoned" else verdict_on(error)
+    error.next_step = _STEPS.get(later.later, "")
+    return error
 
 
 def end_of(error: VendorError, kind: EndKind, at: float, job_id: str | None = None) -> End:

@@ -64,7 +64,9 @@ async def wait_for(studio: OpenStudio, job: Job) -> Job:
     """
     try:
         attempt = await _attempt(studio, job)
-        if attempt.state not in {"ready", "stored"}:
+        if attempt.state == "ended":
+            attempt = await _recorded_end(studio, job)
+        elif attempt.state not in {"ready", "stored"}:
             attempt = await _wait(studio, job, attempt)
         return _with_state(job, attempt)
     except VendorError as error:
