@@ -17,7 +17,7 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict
 
 from prefect_videogen.budgets import Budget, Hold, exact, fold, sums
-from prefect_videogen.errors import StudioError
+from prefect_videogen.errors import StudioError, VideoGenError
 from prefect_videogen.fetching import Clip
 from prefect_videogen.forecasting import Forecast, Purchase, name_of
 from prefect_videogen.plan import Money, PlannedClip, slugify
@@ -203,15 +203,24 @@ class Spending:
             StudioError: If a shot has no price, or prices are in different currencies.
             RecordError: If the media store does not answer as it must.
         """
+        try:
+            if self.budgets:
+                await self._reserve()
+            vendors = sorted({purchase.clip.vendor for purchase in self.forecast.purchases})
+            self._before = await self._balances(vendors)
+        except VideoGenError:
+            raise  # nothing is set aside
+        except BaseException:
+            await self.settle()  # stopped: nobody else would give it back
+            raise
+
+    async def _reserve(self) -> None:
         purchases = self.forecast.purchases
-        if self.budgets:
-            currency = self._currency()
-            await self._give_up()
-            holds = [_hold(purchase) for purchase in purchases if purchase.clip.price]
-            unbilled = [(p.name, job) for p in purchases for job in p.unbilled]
-            await reserve(self.studio, self.budgets, holds, currency, unbilled=unbilled)
-        vendors = sorted({purchase.clip.vendor for purchase in purchases})
-        self._before = await self._balances(vendors)
+        currency = self._currency()
+        await self._give_up()
+        holds = [_hold(purchase) for purchase in purchases if purchase.clip.price]
+        unbilled = [(p.name, job) for p in purchases for job in p.unbilled]
+        await reserve(self.studio, self.budgets, holds, currency, unbilled=unbilled)
 
     @property
     def keys(self) -> dict[str, str]:
@@ -248,7 +257,7 @@ class Spending:
         only = name_of(self.studio, clip, self.forecast.names) if clip else None
         for budget in self.budgets:
             try:
-                held = self.studio.journal(budget.name).ledger.held_by(self.studio.owner)
+                held = (await self.studio.journal(budget.name).read()).held_by(self.studio.owner)
                 wanted = [purchase for purchase in held if only in {None, purchase[0]}]
                 await self._settle(budget, wanted)
             except Exception as error:  # noqa: BLE001 - what stays set aside is only caution

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -14,6 +15,7 @@ from prefect_videogen.budgets import Budget
 from prefect_videogen.errors import StudioError
 from prefect_videogen.forecasting import forecast, outlook
 from prefect_videogen.plan import Price
+from prefect_videogen.records import LocalStore
 from prefect_videogen.spending import (
     Spending,
     budgets_of,
@@ -180,6 +182,54 @@ async def test_balance_that_can_not_be_read_stops_nothing(emulator, open_studio,
     assert record is not None
     assert record.balances[0].before is None
     assert money_lines(record) == ["estimate: nothing priced, 1 unpriced"]
+
+
+async def test_run_that_is_stopped_while_balances_are_asked_sets_nothing_aside(
+    emulator, open_studio, monkeypatch
+):
+    asked = asyncio.Event()
+
+    async def silent(self):
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ApixoClient, "balance", silent)
+    async with open_studio(emulator(), run="run-1", prices=PRICES) as studio:
+        money = await spending(studio, Budget(name="june", limit=Decimal(3)))
+        beginning = asyncio.create_task(money.begin())
+        await asked.wait()
+        assert (await studio.journal("june").read()).spent == Decimal("1.10")
+        beginning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await beginning
+        assert (await studio.journal("june").read()).spent == 0
+
+
+class Stops(LocalStore):
+    """A store that writes an entry of a budget while whoever asked for it is stopped."""
+
+    stopped = False
+
+    async def create(self, path: str, data: bytes) -> bool:
+        made = await super().create(path, data)
+        if path.startswith("budgets/may") and not self.stopped:
+            self.stopped = True
+            raise asyncio.CancelledError
+        return made
+
+
+async def test_run_that_is_stopped_while_it_reserves_sets_nothing_aside(
+    emulator, open_studio, tmp_path
+):
+    store = Stops(tmp_path / "media")
+    async with open_studio(emulator(), run="run-1", prices=PRICES, store=store) as studio:
+        budgets = [Budget(name=name, limit=Decimal(3)) for name in ("june", "may", "july")]
+        money = await spending(studio, *budgets)
+        with pytest.raises(asyncio.CancelledError):
+            await money.begin()
+        assert store.stopped
+        for budget in budgets:
+            assert (await studio.journal(budget.name).read()).spent == 0
 
 
 async def test_record_of_a_retried_run_stands_beside_the_first(emulator, open_studio, tmp_path):
