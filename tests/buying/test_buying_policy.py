@@ -110,6 +110,16 @@ async def test_endpoint_that_is_never_reached_ends_after_five_tries(
     assert (await obtain(open_studio(vendors), request)).attempt == 6
 
 
+async def test_long_throttled_submission_survives_a_moment_without_network(
+    emulator, open_studio, ask, obtain, wire, hurry
+):
+    vendors = emulator()
+    studio = open_studio(vendors, transport=wire, time=hurry)
+    request = await ask(studio)
+    wire.script = [no(429, "Too many requests")] * 5 + [httpx.ConnectError("no route")]
+    assert (await obtain(studio, request)).attempt == 7
+
+
 # -- a definite no: stop or fallback --------------------------------------------------------------
 
 LASTING = {

@@ -101,6 +101,7 @@ class Buyer:
         self._places = Places(self.studio, self.model, undecided=undecided)
         self._body = RequestBody(self.studio, self.request)
         self._tries = 0
+        self._unsent = 0
         self._throttled_until: float | None = None
 
     async def buy(self) -> Job:
@@ -421,9 +422,10 @@ class Buyer:
             # A slot's requests keep an interval apart, or all slots' together could be too many.
             delay = max(delay, SHORTEST_BACKOFF, fair_interval(self.model) / speed)
         else:
-            if self._tries >= UNSENT_TRIES:
+            self._unsent += 1
+            if self._unsent >= UNSENT_TRIES:
                 raise error
-            delay = min(2.0 ** (self._tries - 1), 15.0) / speed
+            delay = min(2.0 ** (self._unsent - 1), 15.0) / speed
         delay += delay * 0.2 * self.time.chance()
         logger.warning(
             "Shot %s: try %s: %s; next in %.1f s", self.clip.shot, self._tries, error.message, delay
