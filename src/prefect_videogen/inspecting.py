@@ -14,6 +14,7 @@ from prefect_videogen.errors import Billed
 from prefect_videogen.handing import handed_by_clip
 from prefect_videogen.plan import ClipState, PlannedClip
 from prefect_videogen.records import Attempt, History
+from prefect_videogen.settling import undecided_for
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.survey import Survey
 
@@ -24,6 +25,7 @@ class AttemptReport(BaseModel):
     Attributes:
         number: Its number.
         state: How far it has come.
+        unknown: Whether its submission got no answer, and nobody is about to settle that.
         run: The flow run that claimed it, if there was one.
         job_id: The vendor's job id, if it was accepted.
         billed: Whether money was spent on it.
@@ -46,6 +48,7 @@ class AttemptReport(BaseModel):
 
     number: int
     state: ClipState
+    unknown: bool = False
     run: str = ""
     job_id: str | None = None
     billed: Billed
@@ -89,6 +92,11 @@ class ClipReport(BaseModel):
     attempts: tuple[AttemptReport, ...] = ()
     files: tuple[str, ...] = ()
 
+    @property
+    def unknown(self) -> bool:
+        """Whether nobody knows if the vendor made it."""
+        return bool(self.attempts) and self.attempts[-1].unknown
+
 
 async def inspect_key(studio: OpenStudio, key: str) -> ClipReport:
     """Read all that is known under a key.
@@ -108,7 +116,7 @@ async def inspect_key(studio: OpenStudio, key: str) -> ClipReport:
         vendor=claimed.vendor if claimed else "",
         model=claimed.model if claimed else "",
         state=history.state,
-        attempts=_attempts(history),
+        attempts=await _attempts(studio, history),
         files=tuple(await studio.store.list(f"clips/{key}")),
     )
 
@@ -158,8 +166,23 @@ async def _planned(studio: OpenStudio, name: str, clip: PlannedClip, key: str | 
     )
 
 
-def _attempts(history: History) -> tuple[AttemptReport, ...]:
-    return tuple(_attempt(attempt) for attempt in history.attempts)
+async def _attempts(studio: OpenStudio, history: History) -> tuple[AttemptReport, ...]:
+    latest = history.latest
+    unknown = latest is not None and await _is_unknown(studio, history.key, latest)
+    found = (_attempt(attempt) for attempt in history.attempts)
+    return tuple(
+        report.model_copy(update={"unknown": True})
+        if unknown and report.state == "claimed"
+        else report
+        for report in found
+    )
+
+
+async def _is_unknown(studio: OpenStudio, key: str, attempt: Attempt) -> bool:
+    if attempt.claimed is None or attempt.state != "claimed":
+        return False
+    repeated = await studio.records.repetition(key, attempt.number)
+    return undecided_for(studio, attempt.claimed, repeated) <= 0
 
 
 def _attempt(attempt: Attempt) -> AttemptReport:

@@ -45,7 +45,8 @@ def undecided_for(studio: OpenStudio, claimed: Claimed, repeated: Repeated | Non
         claimed: The claim.
         repeated: Who has sent its bytes again, if somebody has.
     """
-    speed = studio.account(claimed.vendor).speed
+    account = studio.accounts.get(claimed.vendor.partition("@")[0])
+    speed = account.speed if account else 1.0
     sent = max(claimed.at, repeated.at if repeated else 0.0)
     return sent + claimed.window + max(AFTER_WINDOW / speed, 1.0) - studio.time.now()
 

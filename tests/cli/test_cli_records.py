@@ -66,12 +66,12 @@ class Stage:
 
         return {clip.id: clip.key for clip in asyncio.run(survey_it()).check().clips}
 
-    def buy(self, *, until: str = "submitted", **fields) -> str:
+    def buy(self, *, until: str = "submitted", ago: float = 60, **fields) -> str:
         """Buy a clip, go on as far as told, and give its key."""
 
         async def run():
             # Some time ago, so that the window of a claim is over.
-            studio = self.open(time=Time(now=lambda: time.time() - 60))
+            studio = self.open(time=Time(now=lambda: time.time() - ago))
             request = await self.ask(studio, **fields)
             async with studio:
                 with suppress(ContentRefused, SubmissionUnknown):
@@ -207,6 +207,26 @@ def test_unknown_submission_is_collected_as_such_then_settled_and_fetched(stage,
     stage.wait_until_all_ended()
     assert "1 fetched" in cli("collect")[1]
     assert len(stage.vendors.charges) == 1
+
+
+def test_unknown_submission_is_shown_as_such_with_what_settles_it(stage, cli):
+    stage.vendors.faults.add("drop-after-accept")
+    key = stage.buy(until="unknown")
+    _, out, _ = cli("records", key)
+    first, *_ = out.splitlines()
+    assert first.split()[:2] == ["kite", "unknown"]
+    assert "attempt 1  unknown  no job id  billed unknown" in out
+    assert f"prefect-videogen settle {key[:12]} --job ID" in out
+    (attempt,) = json.loads(cli("records", key, "--json")[1])["clips"][0]["attempts"]
+    assert (attempt["state"], attempt["unknown"]) == ("claimed", True)
+
+
+def test_submission_that_may_still_be_under_way_is_shown_as_claimed(stage, cli):
+    stage.vendors.faults.add("drop-after-accept")
+    key = stage.buy(until="unknown", ago=0)
+    _, out, _ = cli("records", key)
+    assert "attempt 1  claimed  no job id  billed unknown" in out
+    assert "settle" not in out
 
 
 def test_collect_says_what_needs_a_person_once(stage, program, work):

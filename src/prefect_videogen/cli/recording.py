@@ -88,10 +88,15 @@ def show_records(console: Console, reports: Sequence[ClipReport]) -> None:
 def _show_clip(console: Console, report: ClipReport) -> None:
     key = report.key or f"key not known before {', '.join(report.after)} is stored"
     shot = report.shot or "?"
-    console.print(f"{shot}  {report.state}  {report.model} at {report.vendor}", style="bold")
+    state = "unknown" if report.unknown else report.state
+    console.print(f"{shot}  {state}  {report.model} at {report.vendor}", style="bold")
     console.print(f"  {key}")
     for attempt in report.attempts:
         _show_attempt(console, attempt)
+    if report.unknown and report.key:
+        console.print("  its submission got no answer; nothing is bought until that is settled:")
+        begun = f"prefect-videogen settle {report.key[:12]}"
+        console.print(f"    {begun} --job ID, or {begun} --not-accepted")
     for path in report.files:
         console.print(f"  {path}", style="dim")
 
@@ -99,7 +104,8 @@ def _show_clip(console: Console, report: ClipReport) -> None:
 def _show_attempt(console: Console, attempt: AttemptReport) -> None:
     job = f"job {attempt.job_id}" if attempt.job_id else "no job id"
     ended = f" ({attempt.end})" if attempt.end else ""
-    state = f"attempt {attempt.number}  {attempt.state}{ended}"
+    word = "unknown" if attempt.unknown else attempt.state
+    state = f"attempt {attempt.number}  {word}{ended}"
     console.print(f"  {state}  {job}  billed {attempt.billed}")
     moments = {name: getattr(attempt, f"{name}_at") for name in TIMES}
     shown = [f"{name} {moment(at)}" for name, at in moments.items() if at is not None]
