@@ -7,7 +7,7 @@ from prefect_videogen.blocks.credentials import ApixoCredentials, EvolinkCredent
 from prefect_videogen.blocks.jobs import VideoGeneration, VideoGenerationRun
 from prefect_videogen.blocks.media import MediaStore
 from prefect_videogen.blocks.opening import load_studio, opened
-from prefect_videogen.blocks.sleepers import resume, resumer
+from prefect_videogen.blocks.sleepers import judge, resume, resumer
 from prefect_videogen.blocks.studio import Studio
 
 BLOCK_TYPES: tuple[type[Block], ...] = (
@@ -29,6 +29,7 @@ __all__ = [
     "Studio",
     "VideoGeneration",
     "VideoGenerationRun",
+    "judge",
     "load_studio",
     "opened",
     "resume",

@@ -9,12 +9,29 @@ from prefect.client.schemas import SetStateStatus
 from prefect.exceptions import ObjectNotFound
 
 from prefect_videogen.blocks.wakes import server_is_shared
+from prefect_videogen.reserving import IsOver
 from prefect_videogen.sleeping import Resume, Standing, Unattended, pause_key
 
 
 def resumer() -> Resume | None:
     """What resumes runs; None without a server that others share, where no run is suspended."""
     return resume if server_is_shared() else None
+
+
+def judge() -> IsOver | None:
+    """What knows whether runs are over; None without a server that others share."""
+    return is_over if server_is_shared() else None
+
+
+async def is_over(run: str) -> bool:
+    """Whether a run has ended for good; one that this server does not know has not."""
+    try:
+        name = UUID(run)
+        async with get_client() as client:
+            found = await client.read_flow_run(name)
+    except (ObjectNotFound, ValueError):
+        return False
+    return bool(found.state and found.state.is_final())
 
 
 async def resume(run: str, answer: Unattended | None = None, /) -> Standing:

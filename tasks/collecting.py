@@ -6,7 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
-from prefect_videogen.blocks import opened, resumer
+from prefect_videogen.blocks import judge, opened, resumer
 from prefect_videogen.collecting import Collected
 from prefect_videogen.collecting import collect as collect_jobs
 from prefect_videogen.tasks.running import RETRY_DELAYS, may_pass
@@ -34,4 +34,4 @@ async def collect(studio: str = "default", *, older_than: int = 0) -> Collected:
         StudioError: If the studio is missing or wrong.
     """
     async with opened(studio, run=flow_run.get_id() or "") as place:
-        return await collect_jobs(place, older_than=older_than, resume=resumer())
+        return await collect_jobs(place, older_than=older_than, resume=resumer(), is_over=judge())

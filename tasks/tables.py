@@ -68,7 +68,12 @@ def collected_table(collected: Collected) -> str:
         f"\n\nNobody has answered the review of run `{run}` in time; it goes on."
         for run in collected.answered
     )
-    return "# Collected\n\n" + "\n".join(table_lines(head, rows)) + runs + late + other
+    freed = "".join(
+        f"\n\n{entry.amount} that run `{entry.run}` had set aside in the budget {entry.budget} "
+        "are free again."
+        for entry in collected.freed
+    )
+    return "# Collected\n\n" + "\n".join(table_lines(head, rows)) + runs + late + freed + other
 
 
 def batch_table(batch: Batch) -> str:

@@ -87,10 +87,14 @@ class Ledger:
     Attributes:
         holds: Purchase to owner to amount.
         currency: The journal's one currency; empty as long as it has none.
+        runs: Owner to the id of its flow run.
+        shots: Purchase to the id of the shot it was set aside for last.
     """
 
     holds: dict[tuple[str, int], dict[str, Decimal]] = field(default_factory=dict)
     currency: str = ""
+    runs: dict[str, str] = field(default_factory=dict)
+    shots: dict[tuple[str, int], str] = field(default_factory=dict)
 
     @property
     def spent(self) -> Decimal:
@@ -108,6 +112,8 @@ class Ledger:
     def add(self, entry: Entry) -> None:
         """Count one more entry in."""
         self.currency = self.currency or entry.currency
+        self.runs[entry.owner] = entry.run
+        self.shots.update((hold.purchase, hold.shot) for hold in entry.reserved)
         for hold in entry.unbilled:
             self.holds.pop(hold.purchase, None)
         for hold in entry.released:
@@ -146,6 +152,7 @@ class Journal:
         self.name = name
         self.ledger = Ledger()
         self._read_so_far = 0
+        self._readings = 0
         self._turn = asyncio.Lock()
 
     async def append(self, propose: Callable[[Ledger], Entry | None]) -> Entry | None:
@@ -177,13 +184,16 @@ class Journal:
                     raise RecordError(message)
 
     async def read(self) -> Ledger:
-        """Read what was added since, and return the ledger.
+        """Read what was added since, and return the ledger; who asks at once shares a reading.
 
         Raises:
             RecordError: If the media store does not answer as it must.
         """
+        asked = self._readings
         async with self._turn:
-            await self._read_on()
+            if self._readings == asked:  # none has begun since
+                await self._read_on()
+                self._readings += 1
             return self.ledger
 
     async def _read_on(self) -> None:

@@ -35,6 +35,7 @@ from prefect_videogen.records.listing import (
     recorded_attempts,
     tidy,
 )
+from prefect_videogen.reserving import Freed, IsOver, free_what_is_over
 from prefect_videogen.settling import undecided_for
 from prefect_videogen.sleeping import Resume, answer_overdue, sleepers, wake
 from prefect_videogen.studio import OpenStudio
@@ -99,6 +100,7 @@ class Collected(BaseModel):
         asleep: Ids of the suspended runs whose jobs go on.
         answered: Ids of the suspended runs whose review nobody answered in time, and that go on as
             their parameters say.
+        freed: Money that runs which are over had set aside, and that is free again.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -113,6 +115,7 @@ class Collected(BaseModel):
     resumed: tuple[str, ...] = ()
     asleep: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
+    freed: tuple[Freed, ...] = ()
 
     @property
     def jobs(self) -> int:
@@ -127,7 +130,11 @@ class Collected(BaseModel):
 
 
 async def collect(
-    studio: OpenStudio, *, older_than: float = 0.0, resume: Resume | None = None
+    studio: OpenStudio,
+    *,
+    older_than: float = 0.0,
+    resume: Resume | None = None,
+    is_over: IsOver | None = None,
 ) -> Collected:
     """Ask for every unfinished job once, fetch what is ready, and wake whom that lets go on.
 
@@ -136,6 +143,7 @@ async def collect(
         older_than: Least age of a job in minutes, counted from its submission; jobs that a
             suspended run sleeps for are asked for as soon as they can have ended.
         resume: Resumes suspended runs, if there is a server that can.
+        is_over: Says whether a run has ended for good, if there is a server that knows.
 
     Returns:
         What was found.
@@ -176,6 +184,7 @@ async def collect(
         resumed=resumed,
         asleep=sorted(asleep.keys() - set(resumed)),
         answered=await _answered(studio, resume) if resume else [],
+        freed=await _freed(studio, is_over) if is_over else [],
     )
 
 
@@ -186,6 +195,20 @@ async def _answered(studio: OpenStudio, resume: Resume) -> list[str]:
     except RecordError as error:
         logger.warning("Overdue reviews can't be answered now: %s", error)
         return []
+
+
+async def _freed(studio: OpenStudio, is_over: IsOver) -> list[Freed]:
+    """What dead runs had set aside; trouble with money takes nothing else away."""
+    try:
+        freed = await free_what_is_over(studio, is_over)
+    except Exception as error:  # noqa: BLE001 - a journal or a server that is away for now
+        reason = getattr(error, "message", "") or type(error).__name__
+        logger.warning("What dead runs have set aside can't be given back now: %s", reason)
+        return []
+    for entry in freed:
+        text = "Budget %s: %s that run %s had set aside are free again"
+        logger.info(text, entry.budget, entry.amount, entry.run)
+    return freed
 
 
 async def unfinished_of(studio: OpenStudio, run: str) -> list[Found]:

@@ -7,7 +7,7 @@ before it is bought, from the records that it follows.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Literal
@@ -100,6 +100,94 @@ async def release(
     await studio.journal(budget.name).append(propose)
 
 
+class Freed(BaseModel):
+    """Money that a run which is over had set aside, and that is free again.
+
+    Attributes:
+        run: Id of the flow run.
+        budget: Name of the budget.
+        amount: How much of it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    budget: str
+    amount: Money
+
+
+IsOver = Callable[[str], Awaitable[bool]]
+"""Says whether the flow run with an id has ended for good, so that it buys nothing any more."""
+
+
+async def free_what_is_over(studio: OpenStudio, is_over: IsOver) -> list[Freed]:
+    """Give back what killed runs had set aside, in all budgets, and led to no job.
+
+    A run that ends settles by itself; a killed one's money would wait for a run of the same shots.
+
+    Args:
+        studio: The open studio.
+        is_over: Says of a run whether it has ended.
+
+    Returns:
+        What was given back.
+
+    Raises:
+        RecordError: If the media store does not answer as it must.
+    """
+    freed = []
+    names = {path.split("/")[1] for path in await studio.store.list("budgets")}
+    known: dict[str, bool] = {}
+    for name in sorted(names):
+        ledger = await studio.journal(name).read()
+        for owner, run in list(ledger.runs.items()):
+            if not run or owner == studio.owner or not ledger.held_by(owner):
+                continue
+            if run not in known:
+                known[run] = await is_over(run)
+            entry = await _free(studio, name, owner, run) if known[run] else None
+            if entry and entry.amount:
+                amount = Money(amount=-entry.amount, currency=entry.currency)
+                freed.append(Freed(run=run, budget=name, amount=amount))
+    return freed
+
+
+async def _free(studio: OpenStudio, name: str, owner: str, run: str) -> Entry | None:
+    bought = await _bought_by(studio, owner, run)
+    keys = {key for key, _ in bought}
+
+    def is_spent(ledger: Ledger, purchase: tuple[str, int]) -> bool:
+        # A clip that starts on another's frame is named by no key: its shot tells, or too many.
+        shot = ledger.shots.get(purchase, "")
+        return purchase in bought or (
+            purchase[0] not in keys and any(shot.startswith(other) for other in bought.values())
+        )
+
+    def propose(ledger: Ledger) -> Entry | None:
+        unspent = [p for p in ledger.held_by(owner) if not is_spent(ledger, p)]
+        if not unspent:
+            return None
+        released = _held(ledger, unspent)
+        return _entry(
+            studio, ledger, "credit", ledger.currency, owner=owner, run=run, released=released
+        )
+
+    return await studio.journal(name).append(propose)
+
+
+async def _bought_by(studio: OpenStudio, owner: str, run: str) -> dict[tuple[str, int], str]:
+    """The purchases of a run's process that may be billed, with their shots."""
+    noted = [path.rpartition("/")[2] for path in await studio.store.list(f"runs/{run}")]
+    found = (name.rpartition("-") for name in noted)
+    bought = {}
+    for key in sorted({key for key, _, number in found if number.isdigit()}):
+        for number, job in enumerate(jobs_of(await studio.records.history(key)), 1):
+            claimed = job.claimed
+            if claimed and claimed.owner.startswith(f"{owner}-") and not is_unbilled(job):
+                bought[key, number] = claimed.shot
+    return bought
+
+
 def jobs_of(history: History) -> list[Attempt]:
     """The attempts at a clip that led to a job, or may have: its purchases, in order."""
     return [
@@ -151,9 +239,10 @@ class Purse(BaseModel):
         amount = self.price.amount
         hold = Hold(clip=self.clip, job=len(jobs) + 1, shot=self.shot, amount=amount)
         gone = [(self.clip, n) for n, job in enumerate(jobs, 1) if is_unbilled(job)]
-        ledgers = [studio.journal(budget.name).ledger for budget in self.budgets]
+        # Read again: a run that was taken for dead has lost what it had set aside.
+        ledgers = [await studio.journal(budget.name).read() for budget in self.budgets]
         if all(ledger.has(studio.owner, hold) and not _held(ledger, gone) for ledger in ledgers):
-            return  # nobody else takes away what this owner holds
+            return
         try:
             await reserve(
                 studio,
@@ -182,6 +271,9 @@ def _entry(
     ledger: Ledger,
     kind: Literal["reserve", "further job", "credit"],
     currency: str,
+    *,
+    owner: str = "",
+    run: str = "",
     **holds: tuple[Hold, ...],
 ) -> Entry:
     entry = Entry(
@@ -189,8 +281,8 @@ def _entry(
         kind=kind,
         amount=Decimal(0),
         currency=currency,
-        run=studio.run,
-        owner=studio.owner,
+        run=run or studio.run,
+        owner=owner or studio.owner,
         token=uuid.uuid4().hex,
         **holds,
     )

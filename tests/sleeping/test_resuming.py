@@ -9,9 +9,10 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, StateType
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.states import Cancelled, Running, Scheduled, Suspended
+from prefect.states import Cancelled, Crashed, Running, Scheduled, Suspended
 
 from prefect_videogen.blocks import resume, resumer
+from prefect_videogen.blocks.sleepers import is_over
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -73,3 +74,22 @@ def test_only_a_shared_server_resumes(monkeypatch):
     assert resumer() is resume
     monkeypatch.setattr("prefect_videogen.blocks.sleepers.server_is_shared", lambda: False)
     assert resumer() is None
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ([], False),
+        ([Running()], False),
+        ([Running(), Suspended(timeout_seconds=60)], False),
+        ([Running(), Crashed()], True),
+        ([Cancelled()], True),
+    ],
+)
+async def test_run_is_over_once_its_state_is_final(states, expected):
+    assert await is_over(str(await run_in(*states))) is expected
+
+
+@pytest.mark.parametrize("run", [str(uuid4()), "by-hand"])
+async def test_run_of_another_server_is_not_over(run):
+    assert not await is_over(run)

@@ -55,10 +55,10 @@ def _is_of_no_job(record: logging.LogRecord) -> bool:
 
 
 async def _collect(name: str, older_than: int) -> Collected:
-    from prefect_videogen.blocks import opened, resumer
+    from prefect_videogen.blocks import judge, opened, resumer
 
     async with opened(name) as studio:
-        return await collect(studio, older_than=older_than, resume=resumer())
+        return await collect(studio, older_than=older_than, resume=resumer(), is_over=judge())
 
 
 def show_collected(console: Console, collected: Collected) -> None:
@@ -80,6 +80,8 @@ def show_collected(console: Console, collected: Collected) -> None:
         console.print(f"answered  run {run}: nobody had, in time")
     for run in collected.asleep:
         console.print(f"asleep    run {run}")
+    for freed in collected.freed:
+        console.print(f"freed     run {freed.run}: {freed.amount} of the budget {freed.budget}")
     counts = ", ".join(f"{len(entries)} {name}" for name, entries in lists.items() if entries)
     console.print(counts or "nothing is unfinished")
     if collected.elsewhere:
