@@ -274,7 +274,7 @@ class VideoGeneration(JobBlock[Clip]):
         )
         spending = Spending(place, budgets, ahead)
         await spending.begin()
-        request = _request(surveyed)
+        request = request_of(surveyed)
         try:
             buyer = Buyer(
                 place,
@@ -304,7 +304,7 @@ class VideoGeneration(JobBlock[Clip]):
         return one_clip(shot, aspect_ratio=self.aspect_ratio)
 
 
-def _request(surveyed: Survey) -> ClipRequest:
+def request_of(surveyed: Survey) -> ClipRequest:
     """What to ask for: the survey's one clip, all of whose pictures are known."""
     clip = surveyed.check().clips[0]
     known = {name: (still.picture.sha256, still.path) for name, still in surveyed.stills.items()}

@@ -15,11 +15,15 @@ from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 
 from prefect_videogen.blocks import opened
+from prefect_videogen.blocks.jobs import request_of
 from prefect_videogen.buying import Buyer, ClipRequest, Job, OnExpired, OnUnknown, wait_for
 from prefect_videogen.fetching import Clip, fetch_clip
 from prefect_videogen.keys import digest
 from prefect_videogen.plan import LAST_FRAME, Handing
 from prefect_videogen.reserving import Purse
+from prefect_videogen.spending import purse_of_limits
+from prefect_videogen.storyboard import Shot, one_clip
+from prefect_videogen.survey import Board, survey
 from prefect_videogen.tasks.naming import named_task
 from prefect_videogen.tasks.running import RETRY_DELAYS, may_pass
 
@@ -37,6 +41,32 @@ def job_cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     # The shot counts as well: what is returned says which one it is of.
     made = f"{job.shot}-{job.key}-{job.attempt}-{job.job_id}-{job.how}"
     return f"videogen-{CACHE_VERSION}-{name}-{made}{frame}"
+
+
+async def plan_clip(shot: Shot, studio: str = "default", *, aspect_ratio: str = "") -> ClipRequest:
+    """Plan one clip outside of the flows: what `submit` buys. Nothing is spent.
+
+    Args:
+        shot: What is asked for, as in a storyboard with this one shot.
+        studio: Name of the studio.
+        aspect_ratio: For example `16:9`; empty is the model's default.
+
+    Returns:
+        The request; the same one for the same shot, however often it is planned.
+
+    Raises:
+        StoryboardError: With all that is wrong with the shot.
+        StudioError: If the studio is missing or wrong.
+
+    Example:
+        >>> request = await plan_clip(Shot(prompt="A kite rises", model="wan-2-5"))
+        >>> clip = await download(await wait(await submit(request)))
+    """
+    board = Board(one_clip(shot, aspect_ratio=aspect_ratio))
+    async with opened(studio, run=flow_run.get_id() or "") as place:
+        scheduled = flow_run.get_scheduled_start_time()
+        found = await survey(place, board, variables={}, scheduled=scheduled, keep=True)
+        return request_of(found)
 
 
 @named_task(
@@ -64,7 +94,7 @@ async def submit(
         on_unknown: What to do about an earlier submission whose outcome is unknown.
         on_expired: What to do about a bought clip whose result has expired.
         may_buy: Whether a new purchase is allowed; an earlier one is gone on with in any case.
-        purse: What pays for a purchase, if a limit is set.
+        purse: What pays for a purchase; without one the studio's limits still hold.
 
     Returns:
         The job: newly bought, resumed, or of a clip that is stored.
@@ -76,6 +106,9 @@ async def submit(
         StudioError: If the studio is missing or wrong.
     """
     async with opened(studio, run=flow_run.get_id() or "") as place:
+        if purse is None and may_buy:
+            scheduled = flow_run.get_scheduled_start_time()
+            purse = await purse_of_limits(place, request.clip, request.key, scheduled)
         buyer = Buyer(
             place,
             request,

@@ -44,7 +44,15 @@ if TYPE_CHECKING:
     )
     from prefect_videogen.plan import Plan, Price
     from prefect_videogen.storyboard import FilmOptions, Lora, Shot, Storyboard
-    from prefect_videogen.tasks import collect, download, report, stitch, submit, wait
+    from prefect_videogen.tasks import (
+        collect,
+        download,
+        plan_clip,
+        report,
+        stitch,
+        submit,
+        wait,
+    )
 
 try:
     __version__ = version("prefect-videogen")
@@ -85,7 +93,7 @@ _HOMES = {
     ),
     "plan": ("Plan", "Price"),
     "storyboard": ("FilmOptions", "Lora", "Shot", "Storyboard"),
-    "tasks": ("collect", "download", "report", "stitch", "submit", "wait"),
+    "tasks": ("collect", "download", "plan_clip", "report", "stitch", "submit", "wait"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -128,6 +136,7 @@ __all__ = [
     "generate_keyframes_sync",
     "generate_storyboard",
     "generate_storyboard_sync",
+    "plan_clip",
     "report",
     "stitch",
     "submit",

@@ -68,6 +68,37 @@ def budgets_of(
     return fold(budgets)
 
 
+async def purse_of_limits(
+    studio: OpenStudio, clip: PlannedClip, key: str, scheduled: datetime
+) -> Purse | None:
+    """What pays for a clip that is bought by itself, outside of a plan; None without limits.
+
+    Args:
+        studio: The open studio, which may have limits of its own.
+        clip: The clip.
+        key: Its key.
+        scheduled: The run's scheduled start, which decides the month.
+
+    Raises:
+        StudioError: If it has to be bought without a price under a limit, which is not allowed.
+        RecordError: If the media store does not answer as it must.
+    """
+    budgets = budgets_of(studio, amount=0, name="", slug="", scheduled=scheduled)
+    if not budgets:
+        return None
+    has_job = {"submitted", "ready", "stored"}
+    state = (await studio.records.history(key)).state
+    if clip.price is None and not studio.allow_unpriced and state not in has_job:
+        raise _unpriced(f"{clip.id} ({clip.model})")
+    return Purse(budgets=budgets, clip=key, shot=clip.id, price=clip.price)
+
+
+def _unpriced(named: str) -> StudioError:
+    message = f"a limit is set, and the studio has no price for {named}"
+    step = "Add prices to the studio, or set its allow_unpriced. Nothing was bought."
+    return StudioError(message, next_step=step)
+
+
 # -- what a run did with money --------------------------------------------------------------------
 
 
@@ -309,10 +340,7 @@ class Spending:
         options = [o for p in self.forecast.purchases for o in (p.clip, *p.others)]
         unpriced = [option for option in options if option.price is None]
         if unpriced and not self.studio.allow_unpriced:
-            named = ", ".join(f"{option.id} ({option.model})" for option in unpriced)
-            message = f"a limit is set, and the studio has no price for {named}"
-            step = "Add prices to the studio, or set its allow_unpriced. Nothing was bought."
-            raise StudioError(message, next_step=step)
+            raise _unpriced(", ".join(f"{option.id} ({option.model})" for option in unpriced))
         if unpriced:
             logger.warning("No price for %s clips; they count as nothing", len(unpriced))
         currencies = sorted({option.price.currency for option in options if option.price})

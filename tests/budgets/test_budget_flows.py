@@ -10,10 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
 from tests.conftest import FAST
 
-from prefect_videogen import Shot, Storyboard, generate_clip, generate_storyboard
+from prefect_videogen import (
+    Shot,
+    Storyboard,
+    download,
+    generate_clip,
+    generate_storyboard,
+    plan_clip,
+    submit,
+    wait,
+)
 from prefect_videogen.budgets import Entry, add_up
 from prefect_videogen.cli import main
 from prefect_videogen.emulator import Emulator
@@ -138,6 +148,39 @@ async def test_run_limit_of_the_studio_holds_for_each_run(bank, monkeypatch):
 
 
 # -- made within ----------------------------------------------------------------------------------
+
+
+async def test_limit_of_the_studio_holds_for_tasks_of_a_users_own_flow(bank, monkeypatch):
+    monkeypatch.setenv("VIDEOGEN_LIMIT_PER_RUN", "1.50")
+
+    @flow
+    async def own(*prompts: str) -> list[Any]:
+        clips: list[Any] = []
+        for prompt in prompts:
+            request = await plan_clip(Shot(prompt=prompt, model=WAN), "env")
+            job = await submit(request, "env")
+            clips.append(await download(await wait(job, "env"), "env"))
+        return clips
+
+    (clip,) = await own("A kite")
+    assert (clip.how, clip.model) == ("bought", WAN)
+    with pytest.raises(BudgetExceeded, match=r"1\.10 USD wanted, 0\.40 left") as caught:
+        await own("A kite", "Another", "A third")
+    assert caught.value.shot == "clip"
+    assert len(bank.emulator.charges) == 2
+
+
+async def test_task_of_a_users_own_flow_buys_nothing_unpriced_under_a_limit(bank, monkeypatch):
+    monkeypatch.setenv("VIDEOGEN_LIMIT_PER_RUN", "1.50")
+    monkeypatch.setenv("VIDEOGEN_PRICES", "[]")
+
+    @flow
+    async def own() -> Any:
+        return await submit(await plan_clip(Shot(prompt="A kite", model=WAN), "env"), "env")
+
+    with pytest.raises(StudioError, match="no price for clip"):
+        await own()
+    assert bank.emulator.charges == []
 
 
 async def test_film_within_its_budget_is_one_entry_and_its_money_is_written_down(bank):

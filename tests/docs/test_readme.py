@@ -112,13 +112,14 @@ def test_its_commands_and_flows_make_films(project):
         "\nif __name__ == '__main__':\n"
         "    import asyncio\n"
         "    print(asyncio.run(trailer()))\n"
+        "    print(asyncio.run(two_steps()))\n"
         "    print(postcard())\n"
     )
     (folder / "own.py").write_text(program + calls, encoding="utf-8")
     printed = run([sys.executable, "own.py"], project)
     assert "frames" in printed
     assert printed.strip().splitlines()[-1].endswith("clip.mp4")
-    assert len(emulator.charges) == 5  # the film was there; two clips are new
+    assert len(emulator.charges) == 6  # the film was there; three clips are new
     longest = max(len(block.strip().splitlines()) for block in blocks("python"))
     assert longest <= 15
 
