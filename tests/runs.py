@@ -11,11 +11,11 @@ from uuid import UUID
 PATIENCE = 300.0
 
 
-async def until(question, *, patience: float = PATIENCE):
-    """Ask until the answer is something."""
+async def until(question, *, patience: float = PATIENCE, instead=lambda: "nothing that is known"):
+    """Ask until the answer is something; `instead` tells what there was when it never came."""
     give_up = time.monotonic() + patience
     while not (answer := await question()):
-        assert time.monotonic() < give_up, "it never happened"
+        assert time.monotonic() < give_up, f"it never happened, but {instead()}"
         await asyncio.sleep(0.1)
     return answer
 

@@ -123,6 +123,7 @@ def served(stage, tmp_path, prefect_server):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            sys.stderr.write((tmp_path / "log").read_text(encoding="utf-8"))  # shown if it fails
 
 
 async def started(deployment: str, prompt: str, stage) -> FlowRun:
@@ -169,13 +170,15 @@ async def ended(run: FlowRun, kind: str, asking=None) -> FlowRun:
 
 
 async def said(run: FlowRun, words: str) -> str:
+    lines: list[str] = []
+
     async def line():
         wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
         async with get_client() as client:
-            lines = [log.message for log in await client.read_logs(wanted)]
+            lines[:] = [log.message for log in await client.read_logs(wanted)]
         return next((text for text in lines if words in text), None)
 
-    return await until(line)
+    return await until(line, instead=lambda: "\n".join([f"{run.name} said:", *lines]))
 
 
 def engine_of(session: int) -> int:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import http.server
 import io
 import json
+import os
 import re
+import signal
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -16,12 +18,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import av
 import pytest
 from playwright.sync_api import Browser
 from tests.browser.forms import Form
 from tests.emulated.test_secrets import spellings
+from tests.runs import processes_of
 from tests.seaweed import BUCKET
 from tests.topology.production import (
     API_KEY,
@@ -320,6 +324,8 @@ def test_run_without_process_and_worker_becomes_crashed(town, automated):
     heartbeat["any_resource"] = {"id": [f"prefect.flow-run.{run}"]}
     until(lambda: town.ask("/events/filter", {"filter": heartbeat}).json()["events"])
     town.kill("doomed")
+    for process in processes_of(UUID(run)):  # the flow has a session of its own, and outlives it
+        os.kill(process, signal.SIGKILL)
     until(lambda: state()["type"] == "CRASHED")
     assert "No heartbeat for 10 s" in state()["message"]
     names = [entry["name"] for entry in town.ask("/automations/filter", {}).json()]
