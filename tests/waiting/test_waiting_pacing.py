@@ -49,6 +49,29 @@ async def test_slow_down_holds_everybody_back():
     assert clock.slept == [30, 31]
 
 
+async def test_slow_down_holds_back_those_who_had_their_turn_given_before():
+    clock = Clock()
+    sent: list[object] = []
+
+    async def sleep(seconds: float) -> None:
+        until = clock.now + seconds
+        await asyncio.sleep(0)  # the other one gets its turn, too
+        if len(sent) == 1:  # and then the first is answered `Retry-After: 30`
+            pace.slow_down(30)
+            sent.append("slowed")
+        clock.now = max(clock.now, until)
+
+    pace = Pace(1.0, Time(lambda: clock.now, lambda: clock.now, sleep, lambda: 0.0))
+
+    async def request() -> None:
+        await pace.turn()
+        sent.append(clock.now)
+
+    await request()
+    await asyncio.gather(request(), request())
+    assert sent == [100, "slowed", 130, 131]
+
+
 async def test_slow_down_never_hastens():
     clock = Clock()
     pace = Pace(1.0, clock.time())

@@ -6,6 +6,7 @@ Slots bound the jobs between submit and end; the pace spreads submits and polls 
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 
 from prefect_videogen.waiting.loop import Time
@@ -25,18 +26,27 @@ class Pace:
     spacing: float
     time: Time
     _next: float = field(default=0.0, init=False)
+    _slowed_until: float = field(default=-math.inf, init=False)
 
     async def turn(self) -> None:
-        """Wait for this request's turn."""
-        now = self.time.monotonic()
-        mine = max(now, self._next)
-        self._next = mine + self.spacing
-        if mine > now:
-            await self.time.sleep(mine - now)
+        """Wait for this request's turn; one that was slowed down meanwhile takes another."""
+        while True:
+            now = self.time.monotonic()
+            mine = max(now, self._next)
+            self._next = mine + self.spacing
+            if mine > now:
+                await self.time.sleep(mine - now)
+            if mine >= self._slowed_until:
+                return
 
     def slow_down(self, seconds: float) -> None:
-        """Give nobody a turn for some seconds, `LONGEST_PAUSE` at most: jobs are waiting."""
-        self._next = max(self._next, self.time.monotonic() + min(seconds, LONGEST_PAUSE))
+        """Give nobody a turn for some seconds, `LONGEST_PAUSE` at most: jobs are waiting.
+
+        Those who have a turn within that time, and wait for it, give it up.
+        """
+        until = self.time.monotonic() + min(seconds, LONGEST_PAUSE)
+        self._slowed_until = max(self._slowed_until, until)
+        self._next = max(self._next, until)
 
 
 class LocalSlots:
