@@ -352,11 +352,12 @@ class PrefectSlots:
             lease.lost = True
             pool.drop(lease)
             logger.warning("%s slots of %s were lost by the server", lease.size, pool.limit.name)
-            if began - lease.renewed < LEASE:
+            now = time.monotonic()  # not when it was asked: the client may have tried for a minute
+            if now - lease.renewed < LEASE:
                 # It can't have run out, so the server was started anew and forgot the lease, but
                 # not that its slots are taken: nobody else would ever give them back.
                 await client.release_concurrency_slots(
-                    [pool.limit.name], lease.size, max(began - lease.since, 1.0)
+                    [pool.limit.name], lease.size, max(now - lease.since, 1.0)
                 )
         else:
             lease.renewed = began

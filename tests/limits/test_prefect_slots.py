@@ -7,8 +7,10 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -315,6 +317,28 @@ async def test_lease_that_ran_out_is_not_given_back_a_second_time(limit, taken):
     async with get_client() as client:
         await client.release_concurrency_slots_with_lease(lease.id)
         await client.increment_concurrency_slots(names=[small.name], slots=1, mode="concurrency")
+    await held.give_back()
+    await slots.aclose()
+    assert await taken(small) == 1
+
+
+async def test_lease_that_ran_out_while_its_renewal_took_long_is_not_given_back_a_second_time(
+    limit, taken, monkeypatch
+):
+    """As when Prefect's client tries for a minute: meanwhile the slot is somebody else's."""
+    slots, small = PrefectSlots(), await limit(2)
+    (held,) = await take(slots, small, 1)
+    (lease,) = slots._pools[small.name].leases
+    real = PrefectClient.renew_concurrency_lease
+
+    async def renew(self: PrefectClient, lease_id: UUID, seconds: float) -> Any:
+        await self.release_concurrency_slots_with_lease(lease.id)
+        await self.increment_concurrency_slots(names=[small.name], slots=1, mode="concurrency")
+        now = time.monotonic() + LEASE
+        monkeypatch.setattr(limits_module, "time", SimpleNamespace(monotonic=lambda: now))
+        return await real(self, lease_id, seconds)
+
+    monkeypatch.setattr(PrefectClient, "renew_concurrency_lease", renew)
     await held.give_back()
     await slots.aclose()
     assert await taken(small) == 1
