@@ -38,6 +38,9 @@ LEASE = 60.0
 """Seconds after which a killed process's slots come back; the shortest Prefect allows."""
 
 RENEW_EVERY = 15.0
+RENEW_WITHIN = 15.0
+"""Seconds after which a renewal is left to the next round; Prefect's client tries for minutes."""
+
 TOLD_EVERY = 300.0
 """Seconds of waiting for a slot after which a log line says so."""
 
@@ -325,14 +328,15 @@ class PrefectSlots:
         """Renew all leases, as long as there are any."""
         while any(pool.leases for pool in self._pools.values()):
             await asyncio.sleep(RENEW_EVERY)
-            for pool in list(self._pools.values()):  # slots of another limit may be taken meanwhile
-                for lease in list(pool.leases):
-                    await self._renewed(pool, lease)
+            held = [(pool, lease) for pool in self._pools.values() for lease in pool.leases]
+            # All at once: one that the server is slow to answer must not let the others run out.
+            await asyncio.gather(*(self._renewed(pool, lease) for pool, lease in held))
 
     async def _renewed(self, pool: _Pool, lease: _Lease) -> None:
         """Renew a lease, or say that it failed."""
         try:
-            await self._renew_or_free(pool, lease)
+            async with asyncio.timeout(RENEW_WITHIN):
+                await self._renew_or_free(pool, lease)
         except Exception as error:  # noqa: BLE001 - raised, it would end the renewal of all others
             name, why = pool.limit.name, _brief(error)
             logger.warning("A slot of %s could not be renewed or freed: %s", name, why)

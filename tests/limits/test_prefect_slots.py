@@ -352,6 +352,7 @@ async def test_limit_that_is_first_used_during_a_renewal_does_not_end_it(limit, 
     real = PrefectClient.renew_concurrency_lease
 
     async def renew(self: PrefectClient, lease_id: UUID, seconds: float) -> Any:
+        monkeypatch.setattr(PrefectClient, "renew_concurrency_lease", real)
         await take(slots, limits[2], 1)
         monkeypatch.setattr(PrefectClient, "renew_concurrency_lease", note)
         return await real(self, lease_id, seconds)
@@ -369,6 +370,35 @@ async def test_limit_that_is_first_used_during_a_renewal_does_not_end_it(limit, 
         )
     assert renewed.is_set()
     renewing.cancel()
+    await slots.aclose()
+
+
+async def test_renewal_that_gets_no_answer_does_not_keep_the_others_from_theirs(
+    limit, monkeypatch, caplog
+):
+    slots, small = PrefectSlots(), await limit(2)
+    await take(slots, small, 2)
+    stuck, other = slots._pools[small.name].leases
+    asked: list[UUID] = []
+    twice = asyncio.Event()
+
+    async def renew(self: PrefectClient, lease_id: UUID, seconds: float) -> None:
+        asked.append(lease_id)
+        if asked.count(other.id) == 2:
+            twice.set()
+        if lease_id == stuck.id:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(PrefectClient, "renew_concurrency_lease", renew)
+    monkeypatch.setattr(limits_module, "RENEW_EVERY", 0.01)
+    monkeypatch.setattr(limits_module, "RENEW_WITHIN", 0.01, raising=False)
+    renewing = asyncio.create_task(slots._renew())  # that of the slots sleeps too long
+    with caplog.at_level(logging.WARNING, "prefect_videogen"):
+        async with asyncio.timeout(10):
+            await twice.wait()
+    renewing.cancel()
+    assert f"A slot of {small.name} could not be renewed or freed: TimeoutError" in caplog.text
+    monkeypatch.undo()
     await slots.aclose()
 
 
