@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -190,6 +190,14 @@ async def still_running(studio: OpenStudio, jobs: Iterable[AttemptName]) -> list
     return [name for name, answer in zip(names, answers, strict=True) if answer]
 
 
+async def _any_runs(studio: OpenStudio, jobs: Sequence[AttemptName]) -> bool:
+    """Whether one of some jobs is still running; reads on only until one is found."""
+    for begin in range(0, len(jobs), READING):
+        if await still_running(studio, jobs[begin : begin + READING]):
+            return True
+    return False
+
+
 def _runs(studio: OpenStudio, attempt: Attempt) -> bool:
     claimed, submitted = attempt.claimed, attempt.submitted
     if claimed is None or submitted is None or attempt.state != "submitted":
@@ -251,7 +259,7 @@ async def wake(studio: OpenStudio, resume: Resume, run: str) -> bool:
         Exception: Whatever `resume` raises.
     """
     sleep = await last_sleep(studio.store, run)
-    if sleep is None or sleep.review or await still_running(studio, sleep.jobs):
+    if sleep is None or sleep.review or await _any_runs(studio, sleep.jobs):
         return False
     standing = await resume(run)
     if standing != "not-asleep":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from prefect_videogen import sleeping
 from prefect_videogen.errors import RecordError
 from prefect_videogen.records import End
 from prefect_videogen.records.listing import AttemptName
@@ -33,6 +34,25 @@ async def test_run_is_woken_by_the_last_of_its_jobs_only(bedroom, alarm):
     # A repeated delivery finds nobody asleep.
     assert await rouse(bedroom.studio, alarm, one.key, one.attempt) == []
     assert alarm.rung == ["run-1"]
+
+
+async def test_no_more_records_are_read_than_it_takes_to_find_a_running_job(
+    bedroom, alarm, monkeypatch
+):
+    """Else a thousand deliveries for a run of a thousand jobs would read a million."""
+    monkeypatch.setattr(sleeping, "READING", 1)
+    jobs = await bedroom.buy(3)
+    await lie_down(bedroom.studio, bedroom.sleep(*jobs))
+    await bedroom.end(jobs[0])
+    real, read = bedroom.studio.records.attempt, []
+
+    async def attempt(key: str, number: int):
+        read.append(key)
+        return await real(key, number)
+
+    monkeypatch.setattr(bedroom.studio.records, "attempt", attempt)
+    assert await rouse(bedroom.studio, alarm, jobs[0].key, jobs[0].attempt) == []
+    assert read == [jobs[0].key, jobs[1].key]
 
 
 async def test_runs_that_wait_for_the_same_clip_are_all_woken(bedroom, alarm):
