@@ -58,10 +58,17 @@ def server_host(url: object) -> str:
 
 @dataclass
 class _Subscription:
-    """Who waits for what in one event loop, and the task that listens while anybody does."""
+    """Who waits for what in one event loop, and the task that listens while anybody does.
+
+    Attributes:
+        waiting: Who waits, by attempt.
+        task: Listens.
+        pause: Seconds until the next try to subscribe.
+    """
 
     waiting: dict[_Name, list[asyncio.Event]] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
+    pause: float = 0.0
 
     def add(self, name: _Name, woken: asyncio.Event) -> None:
         self.waiting.setdefault(name, []).append(woken)
@@ -77,18 +84,17 @@ class _Subscription:
             self.task = None
 
     async def _listen(self) -> None:
-        pause, warned = SHORTEST_PAUSE, False
+        self.pause, warned = SHORTEST_PAUSE, False
         while True:
             try:
                 await self._listen_once()
-                pause = SHORTEST_PAUSE
             except Exception as error:  # noqa: BLE001 - whatever it is, the slow poll goes on
                 level = logging.DEBUG if warned else logging.WARNING
                 text = "Prefect sends no events (%s): jobs are found by the slow poll meanwhile"
                 logger.log(level, text, type(error).__name__)
                 warned = True
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            await asyncio.sleep(self.pause)
+            self.pause = min(self.pause * 2, LONGEST_PAUSE)
 
     async def _listen_once(self) -> None:
         """Listen until the stream ends."""
@@ -96,6 +102,7 @@ class _Subscription:
             filter=EventFilter(event=EventNameFilter(name=[JOB_FINISHED])),
             reconnection_attempts=0,
         ) as subscriber:
+            self.pause = SHORTEST_PAUSE
             loop = asyncio.get_running_loop()
             settling = [loop.call_later(seconds, self._wake_all) for seconds in SETTLING]
             try:

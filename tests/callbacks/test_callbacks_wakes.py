@@ -22,8 +22,8 @@ def event_of(key: str, attempt: int):
 class Stream:
     """Stands for Prefect's event stream: each subscription meets the next of a script.
 
-    An entry is an exception, which connecting meets, or a list of events to give before it breaks
-    off; with nothing left to give a subscription stays silent.
+    An entry is an exception, which connecting meets, or a list of events to give before it ends, or
+    breaks off with the exception that is last; with nothing left a subscription stays silent.
     """
 
     def __init__(self, *script) -> None:
@@ -51,7 +51,10 @@ class Stream:
             await asyncio.sleep(3600)
         if not self.events:
             raise StopAsyncIteration
-        return self.events.pop(0)
+        event = self.events.pop(0)
+        if isinstance(event, Exception):
+            raise event
+        return event
 
 
 @pytest.fixture
@@ -103,6 +106,18 @@ async def test_lost_connection_is_logged_once_and_taken_up_again(stream, caplog)
     assert played.opened == 4
     told = {id(line) for line in caplog.records if "sends no events" in line.getMessage()}
     assert len(told) == 1
+
+
+async def test_connection_that_lasted_is_taken_up_again_soon_however_often_it_was_lost(
+    stream, monkeypatch
+):
+    monkeypatch.setattr(wakes, "SHORTEST_PAUSE", 0.001)
+    monkeypatch.setattr(wakes, "LONGEST_PAUSE", 3600)
+    played = stream(*[[event_of(OTHER, 1), OSError("lost")] for _ in range(20)], [event_of(KEY, 1)])
+    with PrefectWakes().of(KEY, 1) as woken:
+        async with asyncio.timeout(10):
+            await woken.wait()
+    assert played.opened == 21
 
 
 async def test_every_new_subscription_has_all_waiters_glance_once_it_is_settled(
