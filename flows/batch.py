@@ -57,7 +57,9 @@ LOOK_EVERY = 2.0
 """Seconds between two looks at a run."""
 
 PATIENCE = 600.0
-"""Seconds that the Prefect server may be away without the batch giving up."""
+"""Seconds that the Prefect server may be away or busy without the batch giving up."""
+
+_BUSY = frozenset({408, 429, *range(500, 600)})
 
 T = TypeVar("T")
 
@@ -303,10 +305,12 @@ async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await ask()
-        except httpx.TransportError as error:
-            if time.monotonic() > give_up:
+        except (httpx.TransportError, httpx.HTTPStatusError) as error:
+            answer = error.response if isinstance(error, httpx.HTTPStatusError) else None
+            if time.monotonic() > give_up or (answer and answer.status_code not in _BUSY):
                 raise
-            logger.warning("The Prefect server does not answer (%s).", type(error).__name__)
+            why = f"HTTP {answer.status_code}" if answer else type(error).__name__
+            logger.warning("The Prefect server does not answer (%s).", why)
             await asyncio.sleep(LOOK_EVERY)
 
 

@@ -16,18 +16,25 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import pytest
+from httpx import AsyncHTTPTransport, Request, Response
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
-from prefect.states import Cancelling
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_HOME,
+    temporary_settings,
+)
+from prefect.states import Cancelling, Completed
 from tests.runs import until
 
 from prefect_videogen import Batch, generate_batch
 from prefect_videogen.batching import idempotency_key, storyboards_in
 from prefect_videogen.cli import main
 from prefect_videogen.errors import BatchIncomplete, StoryboardError, StudioError
-from prefect_videogen.flows.batch import _check_deployment, tell_open_runs
+from prefect_videogen.flows.batch import _check_deployment, _end_of, tell_open_runs
 
 SERVE = """
     import sys
@@ -229,6 +236,32 @@ async def test_cancelled_batch_names_the_runs_that_go_on(stage, monkeypatch):
     await tell_open_runs(generate_batch, batch_run, Cancelling())
     (line,) = lines
     assert str(run.id) in line
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_server_that_is_busy_for_a_while_is_asked_again(prefect_server, monkeypatch, status):
+    """Also behind a proxy, which answers for a server that is away; the run goes on meanwhile."""
+    monkeypatch.setattr("prefect_videogen.flows.batch.LOOK_EVERY", 0.0)
+    real, refused = AsyncHTTPTransport.handle_async_request, []
+
+    async def handle(self: AsyncHTTPTransport, request: Request) -> Response:
+        if "/flow_runs/" in request.url.path and len(refused) < 3:
+            refused.append(request)
+            return Response(status, headers={"Retry-After": "0"}, request=request)
+        return await real(self, request)
+
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        async with get_client() as client:
+            run = await client.create_flow_run(generate_batch, state=Completed())
+            monkeypatch.setattr(AsyncHTTPTransport, "handle_async_request", handle)
+            assert (await _end_of(client, run.id)).id == run.id
+    assert len(refused) == 3
+
+
+async def test_run_that_the_server_does_not_know_is_not_asked_for_again(prefect_server):
+    async with get_client() as client:
+        with pytest.raises(ObjectNotFound):
+            await _end_of(client, uuid4())
 
 
 def test_folders_and_patterns_stand_for_their_boards_each_once(tmp_path):
