@@ -61,12 +61,12 @@ _ACQUISITION = "/increment-with-lease"
 _said: set[str] = set()
 
 
-def installation_slots() -> PrefectSlots | None:
-    """The slots of the Prefect server that is configured; None if there is none.
+def installation_slots() -> PrefectSlots | NoSlots:
+    """The slots of the Prefect server that is configured; none if there is no server.
 
     A server that Prefect starts for one process, and ends with it, holds nothing together.
     """
-    return PrefectSlots() if server_is_shared() else None
+    return PrefectSlots() if server_is_shared() else NoSlots()
 
 
 async def create_limits(limits: Iterable[Limit]) -> None:
@@ -146,6 +146,18 @@ class _Pool:
                 future.set_exception(error)
             else:
                 future.set_result(None)
+
+
+class NoSlots:
+    """Knows no limit: without a server each process keeps to them by itself."""
+
+    async def take(self, limit: Limit) -> None:
+        """Say so, once for each limit."""
+        why = "has no Prefect server to hold it (PREFECT_API_URL is not set)"
+        _say(limit, why, logging.INFO)
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""
 
 
 @dataclass
@@ -436,13 +448,12 @@ def _refusal(limit: Limit, error: httpx.HTTPStatusError) -> StudioError:
     return StudioError(message, next_step=f"`prefect-videogen setup` sets it to {limit.most}.")
 
 
-def _say(limit: Limit, why: str) -> None:
+def _say(limit: Limit, why: str, level: int = logging.WARNING) -> None:
     """Say once for each limit that it holds for this process only."""
     if limit.name not in _said:
         _said.add(limit.name)
-        logger.warning(
-            "The limit %s %s: this process alone keeps to %s jobs", limit.name, why, limit.most
-        )
+        text = "The limit %s %s: this process alone keeps to %s jobs"
+        logger.log(level, text, limit.name, why, limit.most)
 
 
 def _tell_long_wait(limit: Limit, seconds: float) -> None:

@@ -242,7 +242,8 @@ async def test_cancelled_batch_names_the_runs_that_go_on(stage, monkeypatch):
 async def test_server_that_is_busy_for_a_while_is_asked_again(prefect_server, monkeypatch, status):
     """Also behind a proxy, which answers for a server that is away; the run goes on meanwhile."""
     monkeypatch.setattr("prefect_videogen.flows.batch.LOOK_EVERY", 0.0)
-    real, refused = AsyncHTTPTransport.handle_async_request, []
+    real = AsyncHTTPTransport.handle_async_request
+    refused: list[Request] = []
 
     async def handle(self: AsyncHTTPTransport, request: Request) -> Response:
         if "/flow_runs/" in request.url.path and len(refused) < 3:

@@ -18,10 +18,16 @@ import pytest
 from httpx import AsyncHTTPTransport, Request, Response
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from prefect_videogen.blocks import limits as limits_module
-from prefect_videogen.blocks.limits import LEASE, PrefectSlots, _Pool, create_limits
+from prefect_videogen.blocks.limits import (
+    LEASE,
+    PrefectSlots,
+    _Pool,
+    create_limits,
+    installation_slots,
+)
 from prefect_videogen.errors import StudioError
 from prefect_videogen.waiting import Limit
 
@@ -211,6 +217,23 @@ async def test_limit_that_nobody_set_up_leaves_it_to_the_process_and_says_so_onc
     lines = [line for line in told.values() if unknown.name in line]
     assert len(lines) == 1
     assert "`prefect-videogen setup`" in lines[0]
+
+
+async def test_process_without_a_server_keeps_to_the_limit_by_itself_and_says_so_once(
+    nothing_said, caplog
+):
+    alone = Limit("videogen-test-alone", 10)
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        caplog.at_level(logging.INFO, "prefect_videogen"),
+    ):
+        slots = installation_slots()
+        assert [await slots.take(alone) for _ in range(2)] == [None, None]
+        await slots.aclose()
+    told = {id(line): line.getMessage() for line in caplog.records}
+    lines = [line for line in told.values() if alone.name in line]
+    assert len(lines) == 1
+    assert "PREFECT_API_URL is not set): this process alone keeps to 10 jobs" in lines[0]
 
 
 async def test_waiter_that_is_cancelled_takes_no_slot_with_it(limit, taken):
