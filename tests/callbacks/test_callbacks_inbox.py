@@ -12,6 +12,7 @@ from tests.conftest import Hurry
 from prefect_videogen.buying import Buyer
 from prefect_videogen.callbacks import Clerk, Delivery, Inbox, inbox
 from prefect_videogen.callbacks.clerk import LOOK_AGAIN, Case
+from prefect_videogen.callbacks.keeping import kept
 from prefect_videogen.records import Claimed, End, Submitted
 
 KEY = "ab" * 32
@@ -191,6 +192,31 @@ async def test_early_delivery_waits_shortly_at_first_and_until_the_window_and_mo
     assert waits[:3] == [0.5, 0.75, 1.125]
     assert max(waits) == 10
     assert 150 <= sum(waits) <= 160
+
+
+async def test_early_delivery_that_names_a_job_is_kept_until_the_job_is_recorded(claimed):
+    studio, _ = claimed
+    clerk = Clerk(studio, lambda told: None)
+    case = Case(KEY, 1, ["../../task_x", "task_y"])
+    assert isinstance(await clerk.work(case), float)
+    assert isinstance(await clerk.work(case), float)
+    found = {delivery.job_id for delivery in await kept(studio)}
+    assert found == {"../../task_x", "task_y"}
+    paths = await studio.store.list("deliveries")
+    assert len(paths) == 2
+    assert all(path.startswith(f"deliveries/{KEY}-1/") for path in paths)
+    await studio.records.submitted(KEY, 1, Submitted(at=studio.time.now(), job_id="task_y"))
+    await studio.records.end(KEY, 1, End(at=studio.time.now(), kind="failed"))
+    assert await clerk.work(case) == "done"
+    assert await studio.store.list("deliveries") == []
+
+
+async def test_kept_delivery_whose_job_is_recorded_by_now_is_removed(claimed):
+    studio, clerk = claimed
+    assert isinstance(await clerk.work(Case(KEY, 1, ["task_x"])), float)
+    await studio.records.submitted(KEY, 1, Submitted(at=studio.time.now(), job_id="task_x"))
+    assert await kept(studio) == []
+    assert await studio.store.list("deliveries") == []
 
 
 async def test_job_that_the_vendor_does_not_know_is_looked_for_a_few_times(claimed, caplog):

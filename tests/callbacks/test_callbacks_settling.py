@@ -10,6 +10,8 @@ import pytest
 
 from prefect_videogen import errors
 from prefect_videogen.buying import Buyer, wait_for
+from prefect_videogen.callbacks import Clerk, Delivery, Finished, Inbox
+from prefect_videogen.callbacks.keeping import kept
 from prefect_videogen.inspecting import billed_of
 from prefect_videogen.records import End
 from prefect_videogen.waiting import rules
@@ -167,6 +169,35 @@ async def test_lost_answer_is_settled_by_the_callback_and_the_next_run_has_the_c
     assert clip.job_id == receiver.wakes.told[0].job_id == vendors.charges[0].job_id
     assert len(vendors.charges) == 1
     assert "settled the lost answer" in caplog.text
+
+
+async def test_lost_answer_is_settled_by_another_receiver_if_the_one_that_was_told_is_stopped(
+    emulator, studio_with_callbacks, receiver, ask, obtain, until, after_the_window
+):
+    vendors = emulator()
+    vendors.faults.add("drop-after-accept", at="submit")
+    vendors.faults.add("callback-lost")
+    told: list[Finished] = []
+    async with studio_with_callbacks(vendors) as studio:
+        request = await ask(studio)
+        with pytest.raises(errors.SubmissionUnknown):
+            await obtain(studio, request)
+        await until(lambda: vendors.deliveries)
+        delivery = Delivery(request.key, 1, vendors.charges[0].job_id)
+        async with Inbox(Clerk(studio, told.append).work, studio.time) as inbox:
+            assert inbox.put(delivery)
+            async with asyncio.timeout(20):
+                while not await studio.store.list("deliveries"):  # noqa: ASYNC110 - the clerk's
+                    await asyncio.sleep(0.002)
+    assert told == []
+    async with studio_with_callbacks(vendors, time=after_the_window) as studio:
+        assert await kept(studio) == [delivery]
+        async with Inbox(Clerk(studio, told.append).work, studio.time) as inbox:
+            inbox.put(delivery)
+            await until(lambda: not inbox.open_cases)
+        assert [(one.job_id, one.state) for one in told] == [(delivery.job_id, "ready")]
+        assert await kept(studio) == []
+        assert await studio.store.list("deliveries") == []
 
 
 async def test_lost_answer_is_not_settled_by_the_job_of_another_clip(

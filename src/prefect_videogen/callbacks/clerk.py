@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from prefect_videogen.buying import job_of, look_once
+from prefect_videogen.callbacks.deliveries import Delivery
+from prefect_videogen.callbacks.keeping import drop, keep
 from prefect_videogen.checking import NOBODY
 from prefect_videogen.errors import (
     JobNotFound,
@@ -74,6 +76,7 @@ class Case:
         key: Key of the clip.
         attempt: Number of the attempt.
         job_ids: The job ids that the bodies gave, first come first.
+        kept: Those of them that are written down, as no record knows their job yet.
         waits: Looks into the records for a submission so far.
         looks: Looks at the vendor so far.
         speed: How much faster than documented the vendor runs.
@@ -82,6 +85,7 @@ class Case:
     key: str
     attempt: int
     job_ids: list[str] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
     speed: float = 1.0
     waits: int = 0
     looks: int = 0
@@ -118,6 +122,8 @@ class Clerk:
             Its outcome, or the seconds after which it should be tried again.
         """
         outcome = await self._settle(case)
+        if outcome == "done":
+            await self._drop(case)
         if outcome != "done" or self.resume is None:
             return outcome
         try:
@@ -183,6 +189,7 @@ class Clerk:
     async def _without_job(self, case: Case, attempt: Attempt, claimed: Claimed) -> Outcome | float:
         """An early delivery, one for a lost answer, or one for an attempt that was given up."""
         if attempt.end is None and undecided_for(self.studio, claimed) > 0:
+            await self._keep(case)
             wait = min(FIRST_EARLY_WAIT * EARLY_GROWTH**case.waits, LONGEST_EARLY_WAIT)
             case.waits += 1
             return max(wait / case.speed, SHORTEST_WAIT)
@@ -202,6 +209,18 @@ class Clerk:
                 return self._later(case, error)
             return self._adopted(case, attempt, job_id)
         return "left"
+
+    async def _keep(self, case: Case) -> None:
+        for job_id in [one for one in case.job_ids if one not in case.kept]:
+            await keep(self.studio, Delivery(case.key, case.attempt, job_id))
+            case.kept.add(job_id)
+
+    async def _drop(self, case: Case) -> None:
+        try:
+            for job_id in case.kept:
+                await drop(self.studio, Delivery(case.key, case.attempt, job_id))
+        except RecordError as error:  # the next receiver to start does it
+            logger.debug("A delivery for %.12s stays written down: %s", case.key, error)
 
     def _adopted(self, case: Case, attempt: Attempt, job_id: str) -> Outcome | float:
         shot = attempt.claimed.shot if attempt.claimed else "?"

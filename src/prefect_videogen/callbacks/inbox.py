@@ -1,7 +1,7 @@
 """Deliveries that were taken in and are worked on: one case per attempt, whatever is repeated.
 
-Kept in memory only. What a receiver that dies has not done is found by the waiters' slow poll, or
-by a delivery that the vendor repeats.
+Kept in memory only. What a receiver that dies has not done is found by the waiters' slow poll, by a
+delivery that the vendor repeats, or, if it names a job that no record knows, by the next receiver.
 """
 
 from __future__ import annotations

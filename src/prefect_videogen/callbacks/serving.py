@@ -17,6 +17,7 @@ from prefect_videogen.callbacks.announcing import announce
 from prefect_videogen.callbacks.app import build_app
 from prefect_videogen.callbacks.clerk import Clerk
 from prefect_videogen.callbacks.inbox import LOOK_EVERY, Inbox
+from prefect_videogen.callbacks.keeping import kept
 from prefect_videogen.errors import StudioError
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ async def serve(
     """Receive callbacks for a studio until SIGINT or SIGTERM.
 
     Work that a receiver has taken in and not done when it ends is lost with it; waiters find it by
-    their slow poll.
+    their slow poll. What nobody would find, jobs that no record knows, the next one goes on with.
 
     Args:
         studio: Name of the studio.
@@ -77,6 +78,8 @@ async def serve(
         clerk = Clerk(place, announce, resumer())
         pause = LOOK_EVERY / min(account.speed for account in place.accounts.values())
         async with Inbox(clerk.work, place.time, pause=pause) as inbox:
+            for delivery in await kept(place):
+                inbox.put(delivery)
             with _listener(host, port) as listener:
                 server = _server(build_app(endpoint, inbox))
                 if ready:
