@@ -14,8 +14,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import httpx
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.seaweed import free_port
 
 PATIENCE = 120.0
+LOOK_AT_CHILDREN_EVERY = 0.5
 
 
 def vendor(speed: float, media: Path) -> None:
@@ -134,10 +136,39 @@ def run_part(script: str, part: str, environment: dict[str, str], *more: str) ->
     return found
 
 
-def peak_memory() -> float:
-    """The most memory that this process has had, in MB."""
-    found = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())
+def peak_memory(process: str = "self") -> float:
+    """The most memory that a process has had, in MB; 0 of one that has ended."""
+    try:
+        found = re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{process}/status").read_text())
+    except OSError:
+        return 0.0
     return int(found[1]) / 1024 if found else 0.0
+
+
+@contextmanager
+def watching_children() -> Iterator[dict[str, float]]:
+    """Watch the children of this process; gives the most memory that each has had, in MB.
+
+    The kernel's own figure for ended children counts what they shared with this process when they
+    were started.
+    """
+    peaks: dict[str, float] = {}
+    over = Event()
+
+    def watch() -> None:
+        while not over.wait(LOOK_AT_CHILDREN_EVERY):
+            for task in Path("/proc/self/task").iterdir():
+                with suppress(OSError):
+                    for child in (task / "children").read_text().split():
+                        peaks[child] = max(peaks.get(child, 0.0), peak_memory(child))
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    try:
+        yield peaks
+    finally:
+        over.set()
+        watcher.join()
 
 
 if __name__ == "__main__":
