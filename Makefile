@@ -32,7 +32,8 @@ check: $(READY) ## style, types and the direction of imports
 	@$(BIN)/lint-imports --no-logo
 
 bench: $(READY) ## every comparison in benchmarks/
-	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
+	@missed=0; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script || missed=1; done; \
+	exit $$missed
 
 fix: $(READY) ## what ruff can mend by itself
 	@$(BIN)/ruff check --fix .
