@@ -219,6 +219,15 @@ async def test_kept_delivery_whose_job_is_recorded_by_now_is_removed(claimed):
     assert await studio.store.list("deliveries") == []
 
 
+async def test_kept_delivery_that_makes_no_sense_does_not_stop_the_others(claimed, caplog):
+    studio, clerk = claimed
+    assert isinstance(await clerk.work(Case(KEY, 1, ["task_x"])), float)
+    assert await studio.store.create("deliveries/0-1/0.json", b"{")
+    with caplog.at_level(logging.WARNING):
+        assert [delivery.job_id for delivery in await kept(studio)] == ["task_x"]
+    assert "deliveries/0-1/0.json can't be gone on with" in caplog.text
+
+
 async def test_job_that_the_vendor_does_not_know_is_looked_for_a_few_times(claimed, caplog):
     studio, clerk = claimed
     await studio.records.submitted(KEY, 1, Submitted(at=studio.time.now(), job_id="task_x"))

@@ -60,8 +60,8 @@ async def kept(studio: OpenStudio) -> list[Delivery]:
     One whose attempt has a recorded job by now is removed.
     """
     found = []
-    try:
-        for path in await studio.store.list(FOLDER):
+    for path in await _paths(studio):
+        try:
             told = _Kept.model_validate_json(await studio.store.read(path) or b"")
             delivery = Delivery(told.key, told.attempt, told.job_id)
             attempt = await studio.records.attempt(told.key, told.attempt)
@@ -69,9 +69,17 @@ async def kept(studio: OpenStudio) -> list[Delivery]:
                 await drop(studio, delivery)
             else:
                 found.append(delivery)
-    except (RecordError, ValidationError) as error:
-        logger.warning("What was delivered before can't be read: %s", error)
+        except (RecordError, ValidationError) as error:  # one's trouble must not stop the others
+            logger.warning("%s can't be gone on with: %s", path, type(error).__name__)
     return found
+
+
+async def _paths(studio: OpenStudio) -> list[str]:
+    try:
+        return await studio.store.list(FOLDER)
+    except RecordError as error:
+        logger.warning("What was delivered before can't be listed: %s", error)
+        return []
 
 
 def _path(delivery: Delivery) -> str:
