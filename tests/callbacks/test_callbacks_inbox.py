@@ -159,6 +159,44 @@ async def test_leaving_drops_what_is_open():
     assert box.open_cases == 0
 
 
+async def test_what_is_worked_on_is_finished_and_what_waits_is_left_when_it_ends():
+    worker = Worker(60.0, "done")
+    hours = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        await hours.wait()
+
+    worker.clock.sleep = sleep
+    async with Inbox(worker.work, worker.clock) as box:
+        box.put(Delivery(KEY, 1))  # to be tried again in a minute
+        async with asyncio.timeout(10):
+            while not worker.cases:  # noqa: ASYNC110 - a task of the box
+                await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        worker.gate.clear()
+        box.put(Delivery(KEY, 2))
+        async with asyncio.timeout(10):
+            while len(worker.cases) < 2:  # noqa: ASYNC110 - a task of the box
+                await asyncio.sleep(0)
+        finishing = asyncio.create_task(box.finish(10))
+        await asyncio.sleep(0)
+        worker.gate.set()
+        await finishing
+        assert box.open_cases == 0
+    assert [case.attempt for case in worker.cases] == [1, 2]
+    assert box._closed[KEY, 2] is None  # done
+    assert box._closed[KEY, 1] is not None  # left
+
+
+async def test_what_takes_too_long_is_left_when_it_ends():
+    worker = Worker("done")
+    worker.gate.clear()
+    async with Inbox(worker.work, worker.clock) as box:
+        box.put(Delivery(KEY, 1))
+        await box.finish(0.001)
+        assert box.open_cases == 1
+
+
 # -- the clerk's waits ----------------------------------------------------------------------------
 
 

@@ -77,7 +77,7 @@ async def receiver_log(vendors, tmp_path):
             await asyncio.sleep(0.05)
     yield log
     process.terminate()
-    assert process.wait(20) is not None
+    assert process.wait(20) == 0, "it was ended with what it had begun"
 
 
 async def test_receiver_on_another_machine_wakes_the_flow(vendors, receiver_log):

@@ -45,7 +45,7 @@ class _Open:
 class Inbox:
     """Takes deliveries in, and has every case worked on until nothing is left to do.
 
-    Use it with `async with`; leaving drops what is open.
+    Use it with `async with`; leaving drops what is open, so `finish` first.
 
     Args:
         work: Does what can be done for a case now; gives its outcome, or the seconds until it
@@ -60,6 +60,7 @@ class Inbox:
         self._pause = pause
         self._open: dict[_Name, _Open] = {}
         self._closed: OrderedDict[_Name, float | None] = OrderedDict()
+        self._ending = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,6 +76,18 @@ class Inbox:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def finish(self, within: float) -> None:
+        """Let what is worked on now come to its end; what waits for another try is left.
+
+        Args:
+            within: Seconds after which it is left, too.
+        """
+        self._ending = True
+        for entry in self._open.values():
+            entry.again.set()
+        if tasks := [entry.task for entry in self._open.values() if entry.task]:
+            await asyncio.wait(tasks, timeout=within)
 
     @property
     def open_cases(self) -> int:
@@ -125,6 +138,9 @@ class Inbox:
             if isinstance(outcome, str):
                 return outcome
             worked = time.monotonic()
-            if await time.sleep_unless(outcome, entry.again):  # delivered again: sooner
+            again = await time.sleep_unless(outcome, entry.again)
+            if self._ending:
+                return "left"
+            if again:  # delivered again: sooner
                 sooner = worked + min(outcome, self._pause) - time.monotonic()
                 await time.sleep(max(sooner, 0.0))

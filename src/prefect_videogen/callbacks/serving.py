@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -23,7 +24,7 @@ from prefect_videogen.errors import StudioError
 logger = logging.getLogger(__name__)
 
 GRACE = 5
-"""Seconds that a stop leaves to requests under way."""
+"""Seconds that a stop leaves to requests under way, and then to what they led to."""
 
 BACKLOG = 1024
 
@@ -54,8 +55,9 @@ async def serve(
 ) -> None:
     """Receive callbacks for a studio until SIGINT or SIGTERM.
 
-    Work that a receiver has taken in and not done when it ends is lost with it; waiters find it by
-    their slow poll. What nobody would find, jobs that no record knows, the next one goes on with.
+    What it works on when it is told to stop is finished, within seconds. What waits for another try
+    then is lost with it, and waiters find it by their slow poll; jobs that no record knows, which
+    nobody would find, the next receiver goes on with.
 
     Args:
         studio: Name of the studio.
@@ -86,6 +88,7 @@ async def serve(
                     bound = f"http://{host}:{listener.getsockname()[1]}"
                     ready(Listening(bound, endpoint.url, server_is_shared(), _stop(server)))
                 await server.serve(sockets=[listener])
+                await inbox.finish(GRACE)
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -100,6 +103,19 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Server(uvicorn.Server):
+    """A server that only ends when it is told to stop.
+
+    Uvicorn's would raise the signal once more, and the process would end with what it has begun.
+    """
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in good order, or, told so again, at once."""
+        del sig, frame
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
 def _server(app: Starlette) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
@@ -109,7 +125,7 @@ def _server(app: Starlette) -> uvicorn.Server:
         server_header=False,
         lifespan="off",
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def _stop(server: uvicorn.Server) -> Callable[[], None]:

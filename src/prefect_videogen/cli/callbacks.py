@@ -37,5 +37,5 @@ def run_callbacks(*, studio: str, host: str, port: int) -> None:
             )
         console.print("Ctrl-C ends it.")
 
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn ends in good order, then passes it on
+    with contextlib.suppress(KeyboardInterrupt):  # it ends in good order; told so again, at once
         asyncio.run(serve(studio_name(studio), host=host, port=port, ready=ready))
