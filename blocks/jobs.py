@@ -6,7 +6,7 @@ run can be taken up again by its key alone, in another process too.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from prefect.blocks.abstract import JobBlock, JobRun
 from prefect.runtime import flow_run
@@ -37,6 +37,11 @@ from prefect_videogen.spending import Spending, budgets_of
 from prefect_videogen.storyboard import Shot, Storyboard, one_clip
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.survey import Board, Survey, survey
+
+if TYPE_CHECKING:
+    ClipJob = JobBlock[Clip]
+else:
+    ClipJob = JobBlock  # JobBlock[Clip] is a class of its own, that Prefect shows as a block type
 
 GLANCE = 2.0
 """Seconds between glances at a purchase that another process is about to settle."""
@@ -148,7 +153,7 @@ def _unknown(key: str, shot: str) -> SubmissionUnknown:
     return SubmissionUnknown(message, shot=shot, next_step=step)
 
 
-class VideoGeneration(JobBlock[Clip]):
+class VideoGeneration(ClipJob):
     """One clip, made by a video-generation API and bought once.
 
     Example:

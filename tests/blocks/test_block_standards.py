@@ -17,6 +17,7 @@ from prefect.blocks.system import Secret
 from prefect.blocks.webhook import Webhook
 from prefect.filesystems import LocalFileSystem
 from prefect.testing.standard_test_suites.blocks import BlockStandardTestSuite
+from prefect.utilities.dispatch import get_registry_for_type
 from prefect.workers.process import ProcessWorker
 from pydantic import SecretStr
 
@@ -86,6 +87,13 @@ def test_the_package_root_shows_every_block():
         member for _, member in inspect.getmembers(prefect_videogen) if Block.is_block_class(member)
     }
     assert shown == set(BLOCKS)
+
+
+def test_prefects_catalogue_gets_no_block_type_beside_them():
+    """A server offers whatever class of block our import makes known, also one behind generics."""
+    known = get_registry_for_type(Block) or {}
+    ours = {kind for kind in known.values() if kind.__module__.startswith("prefect_videogen")}
+    assert ours == set(BLOCKS)
 
 
 def test_setup_and_doctor_know_every_block():
