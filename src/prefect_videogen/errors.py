@@ -82,8 +82,11 @@ class VideoGenError(Exception):
         # The error of a run elsewhere is made anew of its text, which says so already.
         said = self.billed == "no" or "[billed: " in self.message
         billed = "" if said else f" [billed: {self.billed}]"
-        step = f" {self.next_step}" if self.next_step else ""
-        return f"{place}{self.message}{job}{billed}{step}"
+        text = f"{place}{self.message}{job}{billed}"
+        if not self.next_step:
+            return text
+        end = "" if text.endswith((".", "!", "?", "]")) else "."
+        return f"{text}{end} {self.next_step}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild from the attributes: the default would drop keyword arguments."""

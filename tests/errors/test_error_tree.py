@@ -64,6 +64,16 @@ def make(kind: type[VideoGenError]) -> VideoGenError:
     return kind("went wrong", **common)
 
 
+def test_what_to_do_is_a_sentence_of_its_own():
+    def said(message: str, **more: str) -> str:
+        return str(VideoGenError(message, next_step="Run it again.", **more))
+
+    assert said("the studio is missing") == "the studio is missing. Run it again."
+    assert said("it failed", job_id="task-1") == "it failed (job task-1). Run it again."
+    assert said("a: it failed. b: it failed.") == "a: it failed. b: it failed. Run it again."
+    assert str(VideoGenError("it failed")) == "it failed"
+
+
 def test_tree_has_more_than_the_base():
     assert len(OURS) == len(set(OURS)) > 20
 
