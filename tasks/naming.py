@@ -1,4 +1,4 @@
-"""Tasks whose states say why: `Reused`, `Resumed`, `Refused`.
+"""Tasks whose states say why, by name and message: `Reused`, `Resumed`, `Refused`.
 
 Prefect takes a state's name only from a state that the task's function returns, and then hands that
 state to whoever awaits the task. These tasks give their callers the result, or raise the error,
@@ -27,6 +27,10 @@ T = TypeVar("T")
 R = TypeVar("R", Job, Clip)
 
 _NAMES: dict[How, str] = {"resumed": "Resumed", "reused": "Reused"}
+_WHY: dict[How, str] = {
+    "resumed": "Job {job} was bought before and is gone on with; nothing is bought again.",
+    "reused": "Job {job} was bought before and its clip is stored; nothing is bought again.",
+}
 
 
 def named_task(
@@ -83,7 +87,10 @@ def _telling(
             _keep_nothing()
             return Failed(name="Refused", message=str(error), data=error)
         name = _NAMES.get(result.how)
-        return Completed(name=name, data=result) if name else result
+        if name is None:
+            return result
+        why = _WHY[result.how].format(job=result.job_id)
+        return Completed(name=name, message=why, data=result)
 
     return told
 

@@ -60,6 +60,22 @@ async def test_a_job_of_an_earlier_run_is_resumed(stage):
     assert await ask_for(request) == ["Resumed"] * 3
 
 
+async def test_what_was_bought_before_says_so_and_names_its_job(stage):
+    request = await asked("Say why")
+
+    @flow(persist_result=True)
+    async def told() -> list[Any]:
+        job = await submit(request, "env")
+        resumed = await BUY(request, "env", return_state=True)
+        await download(await wait(job, "env"), "env")
+        reused = await BUY(request, "env", return_state=True)
+        return [job.job_id, resumed.message, reused.message]
+
+    job, resumed, reused = await told()
+    assert resumed == f"Job {job} was bought before and is gone on with; nothing is bought again."
+    assert reused.startswith(f"Job {job} was bought before and its clip is stored")
+
+
 async def test_awaiting_gives_the_job_and_the_clip_whatever_the_state_is_called(stage):
     request = await asked("Just await me")
 
