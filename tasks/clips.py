@@ -20,6 +20,7 @@ from prefect_videogen.buying import Buyer, ClipRequest, Job, OnExpired, OnUnknow
 from prefect_videogen.fetching import Clip, fetch_clip
 from prefect_videogen.keys import digest
 from prefect_videogen.plan import LAST_FRAME, Handing
+from prefect_videogen.progress import name_of
 from prefect_videogen.reserving import Purse
 from prefect_videogen.spending import purse_of_limits
 from prefect_videogen.storyboard import Shot, one_clip
@@ -67,6 +68,16 @@ async def plan_clip(shot: Shot, studio: str = "default", *, aspect_ratio: str = 
         scheduled = flow_run.get_scheduled_start_time()
         found = await survey(place, board, variables={}, scheduled=scheduled, keep=True)
         return request_of(found)
+
+
+def wait_name(parameters: dict[str, Any]) -> str:
+    """Name of a task run that waits: a shot's takes are told apart."""
+    return f"wait {name_of(parameters['job'].shot)}"
+
+
+def download_name(parameters: dict[str, Any]) -> str:
+    """Name of a task run that downloads: a shot's takes are told apart."""
+    return f"download {name_of(parameters['job'].shot)}"
 
 
 @named_task(
@@ -122,7 +133,7 @@ async def submit(
 
 @named_task(
     name="wait",
-    task_run_name="wait {job.shot}",
+    task_run_name=wait_name,  # type: ignore[arg-type] # no function fits its protocol
     cache_policy=CacheKeyFnPolicy(cache_key_fn=job_cache_key),
     cache_expiration=CACHED_FOR,
     result_serializer="json",
@@ -149,7 +160,7 @@ async def wait(job: Job, studio: str = "default") -> Job:
 
 @named_task(
     name="download",
-    task_run_name="download {job.shot}",
+    task_run_name=download_name,  # type: ignore[arg-type] # no function fits its protocol
     cache_policy=CacheKeyFnPolicy(cache_key_fn=job_cache_key),
     cache_expiration=CACHED_FOR,
     result_serializer="json",

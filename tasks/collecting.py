@@ -14,6 +14,7 @@ from prefect_videogen.tasks.running import RETRY_DELAYS, may_pass
 
 @task(
     name="collect",
+    task_run_name="collect {studio}",
     cache_policy=NO_CACHE,
     retries=len(RETRY_DELAYS),
     retry_delay_seconds=RETRY_DELAYS,

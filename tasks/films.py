@@ -169,7 +169,7 @@ def _emit_finished(film: Film) -> None:
     )
 
 
-@task(name="report", cache_policy=NO_CACHE)
+@task(name="report", task_run_name="report", cache_policy=NO_CACHE)
 async def report(result: Plan | Film | Collected | Batch) -> None:
     """Leave a plan, a film's shots, a batch or what was collected as a table in Prefect's UI.
 

@@ -62,6 +62,11 @@ def named(name: str) -> Iterator[None]:
         _name.reset(token)
 
 
+def name_of(shot: str) -> str:
+    """The name that a shot's progress is told under in this context."""
+    return _name.get() or shot
+
+
 def tell(
     shot: str,
     state: ShotState,
@@ -74,6 +79,6 @@ def tell(
     listeners = _listeners.get()
     if not listeners:
         return
-    change = Progress(shot and (_name.get() or shot), state, detail, expected, about)
+    change = Progress(shot and name_of(shot), state, detail, expected, about)
     for listener in listeners:
         listener(change)

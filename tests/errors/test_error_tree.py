@@ -65,8 +65,8 @@ def make(kind: type[VideoGenError]) -> VideoGenError:
 
 
 def test_what_to_do_is_a_sentence_of_its_own():
-    def said(message: str, **more: str) -> str:
-        return str(VideoGenError(message, next_step="Run it again.", **more))
+    def said(message: str, job_id: str | None = None) -> str:
+        return str(VideoGenError(message, job_id=job_id, next_step="Run it again."))
 
     assert said("the studio is missing") == "the studio is missing. Run it again."
     assert said("it failed", job_id="task-1") == "it failed (job task-1). Run it again."

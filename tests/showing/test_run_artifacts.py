@@ -141,6 +141,14 @@ async def test_a_gap_is_in_the_table_and_progress_stops_short(stage):
     assert "Film: not made." in table
 
 
+async def test_task_runs_are_named_and_those_of_two_takes_told_apart(stage, caplog):
+    caplog.set_level(logging.INFO)
+    await film_of(board("Two takes", Shot(id="up", prompt="Up twice", takes=2)))
+    found = {getattr(record, "task_run_name", "") for record in caplog.records}
+    steps = {f"{step} {shot}" for step in ("submit", "wait", "download") for shot in ("up", "up~2")}
+    assert found - {""} == {*steps, "stitch two-takes", "report"}
+
+
 async def test_a_film_is_made_while_artifacts_can_not_be_had(stage, monkeypatch, caplog):
     asked: Counter[str] = Counter()
 
