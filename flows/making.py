@@ -100,7 +100,10 @@ async def make_clip(board: Board, options: RunOptions) -> Clip | Plan:
         VideoGenError: What went wrong with the clip.
     """
     async with _making(board, options) as making:
-        return making if isinstance(making, Plan) else await making.only_clip()
+        if isinstance(making, Plan):
+            return making
+        async with shown(making.studio, making.plan, only_clip=True):
+            return await making.only_clip()
 
 
 @asynccontextmanager
@@ -242,7 +245,8 @@ class _Making:
         """The one clip of a plan with one shot."""
         try:
             clip = await self.clip(self.plan.clips[0], {})
-        except Exception:
+        except Exception as error:
+            self._missing(self.plan.clips[0], error)  # for those who watch
             await self.spending.end([])
             raise
         await self.spending.end([clip])

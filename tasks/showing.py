@@ -1,8 +1,8 @@
 """What a run shows of its film in Prefect's UI: the shot table, how far it is, and pictures.
 
 Artifacts of stable keys: `film-<slug>`, `progress-<slug>`, and, where the media store is served to
-browsers, `seams-<slug>` and `picture-<slug>`. A run keeps one of each, also over retries and
-sleeps. They are brought up to date when something has changed, and not often. It is a convenience:
+browsers, `seams-<slug>` and `picture-<slug>`; `generate-clip` where a single clip is made. A run
+keeps one of each, also over retries and sleeps. They are brought up to date when something has changed, and not often. It is a convenience:
 nothing waits for it, and its trouble is logged once and never the run's.
 """
 
@@ -51,6 +51,9 @@ WITHIN = 30.0
 AT_PAUSE = 5.0
 """Seconds that a run that is suspended stays for its last update."""
 
+CLIP_KEY = "generate-clip"
+"""Key of the artifact of a run that makes a single clip, and no film."""
+
 PICTURES = {"seams": "seams.png", "picture": "first.jpg"}
 """Key to the file beside the film."""
 
@@ -61,7 +64,7 @@ class Showing:
     Args:
         studio: The run's open studio.
         title: The film's title.
-        slug: The film's name.
+        slug: The film's name; empty for a single clip.
         lines: Its shots.
     """
 
@@ -136,6 +139,9 @@ class Showing:
 
     async def _artifacts(self) -> list[Artifact]:
         title, lines, link = self.title, list(self.lines.values()), self.studio.link
+        if not self.slug:
+            table = running_table(title, lines, link)
+            return [MarkdownArtifact(key=CLIP_KEY, description="The clip", markdown=table)]
         if self.film:
             table = film_table(self.film, lines, link)
         else:
@@ -176,7 +182,7 @@ class Showing:
             return {}
         kinds = ("film", "progress", *PICTURES)
         wanted = ArtifactFilter(
-            key=ArtifactFilterKey(any_=[f"{kind}-{self.slug}" for kind in kinds]),
+            key=ArtifactFilterKey(any_=[CLIP_KEY, *(f"{kind}-{self.slug}" for kind in kinds)]),
             flow_run_id=ArtifactFilterFlowRunId(any_=[context.flow_run.id]),
         )
         found = await client.read_artifacts(artifact_filter=wanted)
@@ -187,18 +193,20 @@ _current: ContextVar[Showing | None] = ContextVar("videogen_showing", default=No
 
 
 @asynccontextmanager
-async def shown(studio: OpenStudio, plan: Plan) -> AsyncIterator[None]:
+async def shown(studio: OpenStudio, plan: Plan, *, only_clip: bool = False) -> AsyncIterator[None]:
     """Show in Prefect's UI what is told of a plan's shots while the block runs, in a flow run.
 
     Args:
         studio: The run's open studio.
         plan: What is made.
+        only_clip: Whether that is a single clip, and no film.
     """
     if FlowRunContext.get() is None:
         yield
         return
     lines = {clip.id: ShotLine.planned(clip) for clip in plan.clips}
-    showing = Showing(studio, plan.title or plan.slug, plan.slug, lines)
+    slug = "" if only_clip else plan.slug
+    showing = Showing(studio, plan.title or plan.slug, slug, lines)
     token = _current.set(showing)
     keeping = asyncio.create_task(showing.keep_current(), name="videogen-showing")
     try:

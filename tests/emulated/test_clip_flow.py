@@ -45,6 +45,22 @@ async def test_clip_is_bought_once_and_found_again(stage):
     assert stage.path(first.last_frame).is_file()
 
 
+async def test_clip_and_its_job_are_shown_whether_it_is_bought_or_found(stage, artifact):
+    for state in ("bought", "reused"):
+        clip = await clip_of("A kite on show")
+        table = await artifact("generate-clip")
+        assert "1 of 1 clips are there." in table
+        assert f"| clip | {state} | wan-2-5 |" in table
+        assert clip.job_id in table
+        assert clip.path in table
+
+
+async def test_why_there_is_no_clip_is_shown(stage, artifact):
+    with pytest.raises(ContentRefused):
+        await clip_of("[violation] on show")
+    assert "| clip | ContentRefused | wan-2-5 |" in await artifact("generate-clip")
+
+
 async def test_two_flows_at_once_buy_one_clip_once(stage):
     clips = await asyncio.gather(*(clip_of("A kite for two") for _ in range(2)))
     assert len(stage.charges) == 1

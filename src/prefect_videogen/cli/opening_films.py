@@ -27,6 +27,7 @@ LIVES_FOR = 900
 """Seconds that a signed URL works: enough to open it."""
 
 _FILM = re.compile(r"films/[\w.-]+/[0-9a-f]+(?=/)")
+_CLIP = re.compile(r"clips/[0-9a-f]{64}/[\w./-]*\.mp4")
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,9 @@ def _run_id(target: str) -> str:
 
 
 async def _of_run(studio: OpenStudio, run: str) -> Shown:
-    """The film that the run has reported; else the one clip that it bought."""
-    if folder := await _reported(run):
-        return await _of_path(studio.store, folder)
+    """The film or the clip that the run has reported; else the one clip that it bought."""
+    if path := await _reported(run):
+        return await _of_path(studio.store, path)
     names = [path.rpartition("/")[2] for path in await studio.store.list(f"runs/{run}")]
     keys = {name.rpartition("-")[0] for name in names if looks_like_key(name.rpartition("-")[0])}
     if len(keys) == 1:
@@ -154,15 +155,18 @@ async def _of_run(studio: OpenStudio, run: str) -> Shown:
 
 
 async def _reported(run: str) -> str:
-    """The folder of the film that stands in the run's artifacts; empty if none does."""
+    """The film's folder or the clip that stands in the run's artifacts; empty if none does."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+    from prefect_videogen.tasks.showing import CLIP_KEY
 
     wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(run)]))
     async with get_client() as client:
         artifacts = await client.read_artifacts(artifact_filter=wanted)
     for artifact in sorted(artifacts, key=lambda entry: str(entry.created), reverse=True):
-        if named := _FILM.search(str(artifact.data)):
+        pattern = _CLIP if artifact.key == CLIP_KEY else _FILM
+        if named := pattern.search(str(artifact.data)):
             return named[0]
     return ""
 
