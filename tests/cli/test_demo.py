@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.asking import request_of
+from tests.conftest import SCHEDULED
 
 from prefect_videogen.blocks import Studio
+from prefect_videogen.buying import Buyer
 from prefect_videogen.cli import demo
-from prefect_videogen.cli.app import DEMO_PORT
+from prefect_videogen.cli.app import DEMO_KEY, DEMO_PORT
+from prefect_videogen.emulator import Emulator
 from prefect_videogen.errors import StudioError
+from prefect_videogen.storyboard import Shot, Storyboard
+from prefect_videogen.survey import Board, survey
+
+QUICK: dict[str, Any] = {"speed": 10_000.0, "pixel_scale": 0.125, "fps": 8, "api_key": DEMO_KEY}
 
 
 def addresses(studio: Studio) -> set[str]:
@@ -55,3 +65,25 @@ def test_any_port_leaves_a_studio_for_the_emulators_usual_one(cli, during):
     cli("demo", "--port", "0")
     assert during[0] != {f"http://127.0.0.1:{DEMO_PORT}"}
     assert addresses(asyncio.run(saved())) == {f"http://127.0.0.1:{DEMO_PORT}"}
+
+
+async def bought(emulator: Emulator, media: Path, *, gone: str = "") -> str:
+    """Buy a clip and do not wait for it; gives how its job was come by."""
+    board = Board(Storyboard(shots=[Shot(id="kite", prompt="A kite", model="wan-2-5")]))
+    async with demo._studio(emulator, media, emulator.url).open(name=demo.STUDIO) as place:
+        if gone:
+            await demo.forget_jobs(place, gone)
+        found = await survey(place, board, variables={}, scheduled=SCHEDULED, keep=True)
+        return (await Buyer(place, request_of(found)).buy()).how
+
+
+def test_jobs_of_an_emulator_that_is_gone_are_begun_again(work):
+    with Emulator(media_dir=work, **QUICK) as first:
+        assert asyncio.run(bought(first, work)) == "bought"
+    port = int(first.url.rpartition(":")[2])
+    with Emulator(media_dir=work, port=port, **QUICK) as second:
+        assert asyncio.run(bought(second, work)) == "resumed"  # of a job that nobody knows
+        assert asyncio.run(bought(second, work, gone="http://127.0.0.1:1")) == "resumed"
+        assert asyncio.run(bought(second, work, gone=second.url)) == "bought"
+        assert len(second.charges) == 1
+    assert not list(work.glob("open/*/*/*-1"))

@@ -14,7 +14,10 @@ from prefect_videogen.cli.stopping import run_until_stopped
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.emulator import Emulator
 from prefect_videogen.filming import Film
+from prefect_videogen.records import End
+from prefect_videogen.records.listing import is_unfinished, recorded_attempts
 from prefect_videogen.samples import sample
+from prefect_videogen.studio import OpenStudio
 
 if TYPE_CHECKING:
     from prefect_videogen.blocks import Studio
@@ -53,7 +56,9 @@ def run_demo(media: Path, *, port: int, speed: float) -> None:
             f"Emulator of APIXO and EvoLink at {emulator.url}, {speed:g} times as fast as the "
             "real ones. Starting Prefect ...",
         )
-        film = run_until_stopped(_make(emulator, media, lasting, view), _what_goes_on)
+        film = run_until_stopped(
+            _make(emulator, media, lasting, view), lambda: _what_goes_on(emulator.url == lasting)
+        )
         console.print(
             f"The emulator charged for {len(emulator.charges)} new clips; nothing was paid.",
         )
@@ -62,8 +67,10 @@ def run_demo(media: Path, *, port: int, speed: float) -> None:
     show_film(console, film)
 
 
-def _what_goes_on() -> str:
+def _what_goes_on(again: bool) -> str:
     ended = "Nothing was paid. Jobs that the emulator had begun have ended with it"
+    if again:
+        return f"{ended}; run it again, and it makes what is missing."
     return f"{ended}: begin again in a new folder, with --media."
 
 
@@ -72,12 +79,36 @@ async def _make(emulator: Emulator, media: Path, lasting: str, view: ProgressVie
 
     async with get_client() as client:
         await client.hello()
-        await _studio(emulator, media, emulator.url).asave(STUDIO, overwrite=True)
+        studio = _studio(emulator, media, emulator.url)
+        await studio.asave(STUDIO, overwrite=True)
+        async with studio.open(name=STUDIO) as place:
+            await forget_jobs(place, emulator.url)
         try:
             return await run_flow(str(sample(SAMPLE)), RenderOptions(), STUDIO, view)
         finally:
             if emulator.url != lasting:  # deployments use this studio when the emulator is gone
                 await _studio(emulator, media, lasting).asave(STUDIO, overwrite=True)
+
+
+async def forget_jobs(place: OpenStudio, url: str) -> None:
+    """End the attempts of an emulator that is gone: nobody knows their jobs any more.
+
+    Only who has just begun to listen at its address may say so.
+
+    Args:
+        place: The open studio.
+        url: Address of the emulator.
+    """
+    for name, known in (await recorded_attempts(place.store)).items():
+        if not is_unfinished(known):
+            continue
+        attempt = await place.records.attempt(name.key, name.number)
+        claimed = attempt and attempt.claimed
+        if claimed and claimed.base_url == url:
+            message = "the emulator that had the job has ended"
+            end = End(at=place.time.now(), kind="abandoned", message=message)
+            await place.records.end(name.key, name.number, end)
+            await place.records.close(claimed.vendor, claimed.model, name.key, name.number)
 
 
 def _studio(emulator: Emulator, media: Path, url: str) -> Studio:
