@@ -2,8 +2,9 @@
 
 Artifacts of stable keys: `film-<slug>`, `progress-<slug>`, and, where the media store is served to
 browsers, `seams-<slug>` and `picture-<slug>`; `generate-clip` where a single clip is made. A run
-keeps one of each, also over retries and sleeps. They are brought up to date when something has changed, and not often. It is a convenience:
-nothing waits for it, and its trouble is logged once and never the run's.
+keeps one of each, also over retries and sleeps. They are brought up to date when something has
+changed, and not often. It is a convenience: nothing waits for it, and its trouble is logged once
+and never the run's.
 """
 
 from __future__ import annotations
