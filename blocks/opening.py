@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from prefect_videogen.blocks.environment import studio_from_environment
 from prefect_videogen.blocks.studio import Studio
 from prefect_videogen.errors import StudioError
@@ -26,7 +28,8 @@ async def load_studio(name: str) -> Studio:
     """Load a studio by its name; `env` is made from the environment.
 
     Raises:
-        StudioError: If there is none of that name; names the commands that make one.
+        StudioError: If there is none of that name, with the commands that make one; or a field of
+            it is missing or wrong.
     """
     if name == ENVIRONMENT:
         return studio_from_environment(os.environ)
@@ -39,10 +42,22 @@ async def load_studio(name: str) -> Studio:
             "makes the studio `demo`; the studio `env` needs no saving."
         )
         raise StudioError(message, next_step=step) from error
+    except RuntimeError as error:
+        if isinstance(error.__cause__, ValidationError):
+            raise _unfinished(name, error.__cause__) from None
+        raise
     if not isinstance(loaded, Studio):
         message = f"the block {name!r} is not a Studio"
         raise StudioError(message)
     return loaded
+
+
+def _unfinished(name: str, error: ValidationError) -> StudioError:
+    """What is wrong with a block as Prefect's UI saved it, which checks nothing; no value of it."""
+    found = error.errors(include_input=False, include_context=False, include_url=False)
+    wrong = "; ".join(f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}" for entry in found)
+    message = f"the studio {name!r} is not as it has to be: {wrong}"
+    return StudioError(message, next_step="Correct the block in Prefect's UI.")
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,44 @@ import json
 from decimal import Decimal
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import BlockDocumentCreate
 from pydantic import SecretStr
 
-from prefect_videogen.blocks import CallbackEndpoint, EvolinkCredentials, MediaStore, load_studio
+from prefect_videogen.blocks import (
+    CallbackEndpoint,
+    EvolinkCredentials,
+    MediaStore,
+    Studio,
+    load_studio,
+)
 from prefect_videogen.blocks.environment import studio_from_environment
 from prefect_videogen.blocks.variables import unknown_variables
 from prefect_videogen.errors import StudioError
 
 KEY = {"VIDEOGEN_APIXO_API_KEY": "secret-key"}
+
+
+async def test_what_a_studio_of_prefects_form_lacks_is_named_without_its_values(prefect_server):
+    """The form saves whatever is typed."""
+    await Studio.aregister_type_and_schema()
+    media = {"url": "file:///nowhere", "block_type_slug": "videogen-media-store"}
+    given = {"media": media, "prices": [{"mode": "secret-mode"}], "limit_per_run": -4321}
+    async with get_client() as client:
+        kind = await client.read_block_type_by_slug(Studio.get_block_type_slug())
+        schema = await client.read_block_schema_by_checksum(Studio._calculate_schema_checksum())
+        document = BlockDocumentCreate(
+            name="half", data=given, block_schema_id=schema.id, block_type_id=kind.id
+        )
+        await client.create_block_document(document)
+    with pytest.raises(StudioError) as caught:
+        await load_studio("half")
+    text = str(caught.value)
+    assert "the studio 'half' is not as it has to be" in text
+    assert "prices.0.model: Field required" in text
+    assert "limit_per_run" in text
+    assert "secret-mode" not in text
+    assert "4321" not in text
 
 
 def test_one_key_is_enough_and_the_addresses_are_the_vendors_own():

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
+from pydantic import SecretStr
 from rich.console import Console
 
-from prefect_videogen.blocks import opened
+from prefect_videogen.blocks import ApixoCredentials, MediaStore, Studio, load_studio, opened
 from prefect_videogen.cli.installing import _setup
 
 KEY = "sk-never-to-be-shown"
@@ -50,3 +51,26 @@ async def test_setup_creates_the_limits_again_and_again_and_a_studio_takes_its_s
     async with get_client() as client:
         left = await client.read_global_concurrency_limit_by_name(name)
     assert left.active_slots == 0
+
+
+async def test_a_studio_saved_elsewhere_gets_its_limits_and_stays_as_it_is(
+    environment, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.delenv("VIDEOGEN_APIXO_API_KEY")
+    credentials = ApixoCredentials(
+        api_key=SecretStr("key-of-a-form"), base_url="http://127.0.0.1:9"
+    )
+    made = Studio(media=MediaStore(url=tmp_path.as_uri()), apixo=credentials, limit_per_run=20)
+    await made.asave("by-form", overwrite=True)
+    await _setup("by-form", Console(width=200))
+    assert "the studio by-form stays as it is saved" in capsys.readouterr().out
+    name = f"videogen-apixo-sandbox-{credentials.account().fingerprint}-vidu-q3"
+    async with get_client() as client:
+        assert (await client.read_global_concurrency_limit_by_name(name)).limit == 10
+    assert (await load_studio("by-form")).limit_per_run == 20
+
+
+async def test_without_a_key_and_a_studio_setup_says_what_to_set(environment, monkeypatch, capsys):
+    monkeypatch.delenv("VIDEOGEN_APIXO_API_KEY")
+    await _setup("nowhere", Console(width=200))
+    assert "no studio saved: set VIDEOGEN_APIXO_API_KEY" in capsys.readouterr().out

@@ -105,7 +105,9 @@ def demo(
 
 @app.command()
 def setup(
-    name: Annotated[str, typer.Option(help="Name to save the studio under.")] = "default",
+    name: Annotated[
+        str, typer.Option(help="Name to save the studio under, or of a saved one.")
+    ] = "default",
     deployments: Annotated[
         Path | None,
         typer.Option(help="Only write the deployment files to this folder, to change and deploy."),

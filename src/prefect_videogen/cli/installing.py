@@ -15,6 +15,8 @@ from prefect_videogen.errors import StudioError
 def run_setup(name: str) -> None:
     """Register the block types, save a studio from the environment and create its limits.
 
+    Without a key in the environment, a studio that is saved already stays as it is.
+
     Can be run again and again, by several at once.
 
     Args:
@@ -35,20 +37,38 @@ async def _setup(name: str, console: Console) -> None:
     for kind in BLOCK_TYPES:
         await kind.aregister_type_and_schema()
         console.print(f"registered block type {kind.get_block_type_slug()}")
-    if not has_keys():
+    if has_keys():
+        studio = await load_studio("env")
+        opened = studio.open(name=name)  # checks the settings together
+        await studio.asave(name, overwrite=True)
+        console.print(f"saved the studio {name}")
+    elif await _is_saved(name):
+        opened = (await load_studio(name)).open(name=name)
+        console.print(f"the studio {name} stays as it is saved")
+    else:
         console.print(
             f"no studio saved: set {' or '.join(KEYS)}, and what else it needs of the VIDEOGEN_ "
             "variables, then run this again"
         )
         return
-    studio = await load_studio("env")
-    opened = studio.open(name=name)  # checks the settings together
-    await studio.asave(name, overwrite=True)
-    console.print(f"saved the studio {name}")
     limits = limits_of(opened.accounts.values(), opened.models)
     await create_limits(limits)
     for limit in limits:
         console.print(f"set the limit {limit.name} to {limit.most} jobs at once")
+
+
+async def _is_saved(name: str) -> bool:
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    from prefect_videogen.blocks import Studio
+
+    async with get_client() as client:
+        try:
+            await client.read_block_document_by_name(name, Studio.get_block_type_slug())
+        except ObjectNotFound:
+            return False
+    return True
 
 
 def write_deployments(folder: Path, *, force: bool) -> None:
