@@ -307,11 +307,13 @@ class Reviewing:
         if isinstance(found, Held):
             return {"instead": f"waits for {found.by}"}
         others = {c.take: results[c.id] for c in plan.clips if c.shot == clip.shot and c != clip}
+        takes = {take: other for take, other in others.items() if isinstance(other, Clip)}
         return {
             "key": found.key,
             "path": found.path,
             "last_frame": found.last_frame,
-            "takes": {take: o.path for take, o in others.items() if isinstance(o, Clip)},
+            "takes": {take: other.path for take, other in takes.items()},
+            "frames": {take: other.last_frame for take, other in takes.items()},
             "approved": self.answers.approvals.clip(clip.shot, found.key),
         }
 

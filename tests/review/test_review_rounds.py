@@ -80,7 +80,7 @@ async def test_take_that_is_there_is_picked_without_buying(rounds):
     await rounds.begin("film", Shot(id="kite", prompt="A kite", takes=2), CHAIN[3])
     rounds.bought()
     (kite, _) = rounds.question.shots
-    assert (kite.take, list(kite.takes)) == ("1", ["2"])
+    assert (kite.take, list(kite.takes), list(kite.frames)) == ("1", ["2"], ["2"])
     film = await rounds.on("approve", {"shot": "kite", "take": 2})
     assert film is not None
     assert rounds.bought() == []

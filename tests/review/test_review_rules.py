@@ -131,7 +131,8 @@ def test_sheet_shows_every_shot_and_keeps_strange_text_in_its_cell():
         Shown(shot="b", prompt="x" * 500, instead="missing: refused"),
     )
     question = Question(kind="shots", title="Kites", shots=shots, after=3600, then="approve")
-    sheet = review_sheet(question, lambda _: "", "file:///media", {"k": "data:image/jpeg;base64,A"})
+    strips = {"clips/k.mp4": "data:image/jpeg;base64,A"}
+    sheet = review_sheet(question, lambda _: "", "file:///media", strips)
     rows = [line for line in sheet.splitlines() if line.startswith("| ")]
     assert len(rows) == 4
     assert rows[2] == (
@@ -157,6 +158,15 @@ def test_sheet_tells_what_a_new_prompt_costs_where_that_buys_several_takes(price
     money = Money(amount=Decimal(price), currency="USD") if price else None
     question = Question(kind="shots", shots=(Shown(shot="a", key="k", price=money, count=count),))
     assert cell in review_sheet(question, lambda _: "", "file:///media", {})
+
+
+def test_sheet_pictures_every_take_that_can_be_picked():
+    shown = Shown(shot="a", key="k", path="c.mp4", takes={"2": "c2.mp4", "3": "c3.mp4"}, count=3)
+    question = Question(kind="shots", title="Kites", shots=(shown,))
+    strips = {"c.mp4": "data:image/jpeg;base64,A", "c2.mp4": "data:image/jpeg;base64,B"}
+    sheet = review_sheet(question, lambda _: "", "file:///media", strips)
+    one, two = "![a](data:image/jpeg;base64,A)", "![a, take 2](data:image/jpeg;base64,B)"
+    assert f"| a | {one} take 2: {two} |" in sheet
 
 
 def test_sheet_links_what_has_a_lasting_address():

@@ -36,6 +36,7 @@ class Shown(_Frozen):
         path: Where the clip lies in the media store.
         last_frame: Where its last frame lies, as PNG.
         takes: The other takes that are there: number to path.
+        frames: Number of each of them to where its last frame lies, as PNG.
         instead: Why there is no clip, or that it waits for another shot; empty if there is one.
         approved: Whether it needs no look any more.
     """
@@ -51,6 +52,7 @@ class Shown(_Frozen):
     path: str = ""
     last_frame: str = ""
     takes: dict[str, str] = Field(default_factory=dict)
+    frames: dict[str, str] = Field(default_factory=dict)
     instead: str = ""
     approved: bool = False
 

@@ -23,7 +23,7 @@ def review_sheet(
         question: What is asked.
         link: Gives the lasting address of an object of the media store; empty where it has none.
         media: Address of the media store.
-        strips: Key of a clip to the data URL of a small picture of it.
+        strips: Path of a clip to the data URL of a small picture of it.
     """
     lines = [_opening(question, link), ""]
     if question.refused:
@@ -56,12 +56,23 @@ def _row(shot: Shown, link: Callable[[str], str], strips: Mapping[str, str]) -> 
         see += " (approved)" if shot.approved else ""
     return (
         shot.shot,
-        f"![{shot.shot}]({strips[shot.key]})" if shot.key in strips else "",
+        _pictures(shot, strips),
         _text(shot.prompt),
         _text(shot.take),
         _price(shot),
         see,
     )
+
+
+def _pictures(shot: Shown, strips: Mapping[str, str]) -> str:
+    """The clip, and the takes that may be used instead."""
+    found = [f"![{shot.shot}]({strips[shot.path]})"] if shot.path in strips else []
+    found += [
+        f"take {_text(take)}: ![{shot.shot}, take {_text(take)}]({strips[path]})"
+        for take, path in shot.takes.items()
+        if path in strips
+    ]
+    return " ".join(found)
 
 
 def _price(shot: Shown) -> str:

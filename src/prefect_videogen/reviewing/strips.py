@@ -37,23 +37,29 @@ async def strips_of(store: Store, shots: Sequence[Shown]) -> dict[str, str]:
         shots: What is shown.
 
     Returns:
-        Key of each clip to a JPEG as a data URL.
+        Path of each clip, also of another take, to a JPEG as a data URL.
     """
     working = asyncio.Semaphore(AT_ONCE)
 
-    async def strip(shot: Shown) -> str:
+    async def strip(shot: str, path: str, last_frame: str) -> str:
         async with working:
             try:
-                clip = await store.fetch(shot.path)
-                last = await store.read(shot.last_frame)
+                clip = await store.fetch(path)
+                last = await store.read(last_frame) if last_frame else None
                 return await asyncio.to_thread(_strip, clip, last)
             except (VideoGenError, OSError) as error:
-                logger.warning("Shot %s is shown without a picture: %s", shot.shot, error)
+                logger.warning("Shot %s is shown without a picture: %s", shot, error)
                 return ""
 
-    there = [shot for shot in shots if shot.key][:MOST]
-    made = await asyncio.gather(*map(strip, there))
-    return {shot.key: strip for shot, strip in zip(there, made, strict=True) if strip}
+    there = [(shot.shot, shot.path, shot.last_frame) for shot in shots if shot.key]
+    there += [
+        (shot.shot, path, shot.frames.get(take, ""))
+        for shot in shots
+        for take, path in shot.takes.items()
+    ]
+    there = there[:MOST]
+    made = await asyncio.gather(*(strip(*clip) for clip in there))
+    return {path: strip for (_, path, _), strip in zip(there, made, strict=True) if strip}
 
 
 def _strip(clip: Path, last: bytes | None) -> str:
