@@ -181,7 +181,7 @@ def test_variables_and_draft_change_the_plan(cli, work):
 def test_variable_that_is_no_pair_is_refused(cli, board, pair):
     ran = cli("plan", board, "--var", pair)
     assert ran.code == 2
-    assert f"--var {pair!r} is not name=value Write for example --var city=Oslo." in ran.err
+    assert f"--var {pair!r} is not name=value. Write for example --var city=Oslo." in ran.err
 
 
 def test_override_of_an_unknown_variable_is_refused(cli, board):

@@ -55,7 +55,7 @@ def test_new_never_overwrites(cli, work):
     (work / "mine.yaml").write_text("title: mine")
     ran = cli("new", "mine.yaml")
     assert ran.code == 2
-    assert ran.err == "error: mine.yaml exists Name another file.\n"
+    assert ran.err == "error: mine.yaml exists. Name another file.\n"
     assert (work / "mine.yaml").read_text() == "title: mine"
 
 
@@ -263,7 +263,7 @@ def test_put_never_replaces_another_picture(cli, work, inbox, tmp_path):
     (other / "still.png").write_bytes(sample("stills/coffee.jpg").read_bytes())
     ran = cli("put", other / "still.png")
     assert ran.code == 2
-    assert "another file named still.png is in the inbox already Rename the file." in ran.err
+    assert "another file named still.png is in the inbox already. Rename the file." in ran.err
     assert (inbox / "still.png").read_bytes() == kept
 
 
