@@ -12,13 +12,16 @@ from tests.asking import request_of
 from tests.conftest import SCHEDULED
 
 from prefect_videogen.blocks import Studio
+from prefect_videogen.blocks.checks import limit_checks
 from prefect_videogen.buying import Buyer
+from prefect_videogen.checking import Check
 from prefect_videogen.cli import demo
 from prefect_videogen.cli.app import DEMO_KEY, DEMO_PORT
 from prefect_videogen.emulator import Emulator
 from prefect_videogen.errors import StudioError
 from prefect_videogen.storyboard import Shot, Storyboard
 from prefect_videogen.survey import Board, survey
+from prefect_videogen.waiting import limits_of
 
 QUICK: dict[str, Any] = {"speed": 10_000.0, "pixel_scale": 0.125, "fps": 8, "api_key": DEMO_KEY}
 
@@ -65,6 +68,16 @@ def test_any_port_leaves_a_studio_for_the_emulators_usual_one(cli, during):
     cli("demo", "--port", "0")
     assert during[0] != {f"http://127.0.0.1:{DEMO_PORT}"}
     assert addresses(asyncio.run(saved())) == {f"http://127.0.0.1:{DEMO_PORT}"}
+
+
+def test_the_studio_has_its_limits_so_that_deployments_warn_of_nothing(cli, during):
+    cli("demo", "--port", "0")
+
+    async def checks() -> list[Check]:
+        place = (await saved()).open()
+        return await limit_checks(limits_of(place.accounts.values(), place.models))
+
+    assert [check.ok for check in asyncio.run(checks())] == ["yes"]
 
 
 async def bought(emulator: Emulator, media: Path, *, gone: str = "") -> str:

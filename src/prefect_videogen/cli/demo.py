@@ -77,12 +77,18 @@ def _what_goes_on(again: bool) -> str:
 async def _make(emulator: Emulator, media: Path, lasting: str, view: ProgressView) -> Film:
     from prefect.client.orchestration import get_client
 
+    from prefect_videogen.blocks.limits import create_limits
+    from prefect_videogen.blocks.wakes import server_is_shared
+    from prefect_videogen.waiting import limits_of
+
     async with get_client() as client:
         await client.hello()
         studio = _studio(emulator, media, emulator.url)
         await studio.asave(STUDIO, overwrite=True)
         async with studio.open(name=STUDIO) as place:
             await forget_jobs(place, emulator.url)
+            if server_is_shared():  # deployments use this studio, and would miss its limits
+                await create_limits(limits_of(place.accounts.values(), place.models))
         try:
             return await run_flow(str(sample(SAMPLE)), RenderOptions(), STUDIO, view)
         finally:
