@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import HttpUrl
 
 DOCUMENTATION: Final = HttpUrl("https://docs.prefect.io/v3/concepts/blocks")
-"""Prefect's page: this project has no public address yet, and one made up could become anybody's."""
+"""Prefect's page: this project has no public address yet, and a made-up one could be anybody's."""
 
 _PICTURES = (
     "https://raw.githubusercontent.com/PrefectHQ/prefect/"

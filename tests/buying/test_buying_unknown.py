@@ -127,6 +127,22 @@ async def test_resubmit_abandons_the_unknown_attempt_and_buys_once_more(
     assert len(vendors.charges) == 2
 
 
+async def test_run_that_may_buy_no_more_does_not_give_an_unknown_attempt_up(
+    emulator, open_studio, ask, obtain, hurry
+):
+    vendors = emulator()
+    vendors.faults.add("drop-after-accept")
+    request = await ask(open_studio(vendors))
+    with pytest.raises(errors.SubmissionUnknown):
+        await obtain(open_studio(vendors, time=hurry), request)
+    with pytest.raises(errors.BudgetExceeded):
+        await obtain(
+            open_studio(vendors, time=hurry), request, on_unknown="resubmit", may_buy=False
+        )
+    history = await open_studio(vendors).records.history(request.key)
+    assert [attempt.state for attempt in history.attempts] == ["claimed"]
+
+
 async def test_run_that_wakes_again_does_not_resubmit_what_it_could_not_settle_itself(
     emulator, open_studio, ask, obtain, hurry
 ):

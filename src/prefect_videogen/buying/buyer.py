@@ -216,6 +216,7 @@ class Buyer:
         # the owner that it was, while one that is retried or started again is another.
         ours = claimed.owner.startswith(f"{self.studio.owner}-")
         if self.on_unknown == "resubmit" and not ours and not await self._is_repeated(number):
+            self._check_cap()  # what could not be bought again is not given up
             logger.warning(
                 "Shot %s: attempt %s is given up as unknown; it may have been billed",
                 self.clip.shot,
@@ -256,10 +257,7 @@ class Buyer:
 
     async def _attempt(self, number: int, history: History) -> Job | None:
         """Claim and send the attempt after a history; None to look at the records again."""
-        if not self.may_buy:
-            message = "has to be bought, but no more purchases are allowed in this run"
-            step = "Raise max_new_clips, or run again."
-            raise BudgetExceeded(message, shot=self.clip.shot, next_step=step)
+        self._check_cap()
         tell(self.clip.shot, "buying", self.clip.model)
         await self.studio.take_slot(self.key, self.model)
         if self.purse:
@@ -269,6 +267,12 @@ class Buyer:
         await self.studio.client(self.clip.vendor)  # what can't be opened must leave no claim
         async with self.studio.sending(self.model):
             return await self._claim_and_send(number, body)
+
+    def _check_cap(self) -> None:
+        if not self.may_buy:
+            message = "has to be bought, but no more purchases are allowed in this run"
+            step = "Raise max_new_clips, or run again."
+            raise BudgetExceeded(message, shot=self.clip.shot, next_step=step)
 
     async def _claim_and_send(self, number: int, body: bytes) -> Job | None:
         opened = await self._take_place(number)
