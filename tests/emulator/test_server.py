@@ -84,7 +84,7 @@ def test_stop_does_not_wait_for_running_jobs(start):
 def test_taken_port_is_an_os_error(customer):
     port = int(customer.emulator.url.rpartition(":")[2])
 
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(StudioError, match=r"can't listen on .*: Address already in use\. Choose"):
         Emulator(port=port).start()
 
 

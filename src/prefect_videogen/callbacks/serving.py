@@ -95,7 +95,8 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), backlog=BACKLOG)
     except OSError as error:
-        message = f"can't listen on {host}:{port}: {error.strerror or type(error).__name__}"
+        why = (error.strerror or type(error).__name__).partition(" (while")[0]
+        message = f"can't listen on {host}:{port}: {why}"
         raise StudioError(message, next_step="Choose another --port or --host.") from None
     # asyncio sets it only where the socket names its protocol; without it an answer waits for the
     # vendor's acknowledgement of its head.

@@ -134,13 +134,17 @@ class Emulator:
         """Start the server; it answers when this returns.
 
         Raises:
-            OSError: The port is taken.
-            StudioError: It was started before; an emulator runs once.
+            StudioError: The port is taken, or it was started before; an emulator runs once.
         """
         if self._thread is not None:
             message = "this emulator was started before"
             raise StudioError(message, next_step="Make a new one.")
-        listener = socket.create_server((self._host, self._port), backlog=1024)
+        try:
+            listener = socket.create_server((self._host, self._port), backlog=1024)
+        except OSError as error:
+            why = (error.strerror or type(error).__name__).partition(" (while")[0]
+            message = f"can't listen on {self._host}:{self._port}: {why}"
+            raise StudioError(message, next_step="Choose another --port or --host.") from None
         # Inherited by every connection. asyncio sets it only where the socket names its protocol,
         # and without it head and body of an answer are 40 ms apart.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
