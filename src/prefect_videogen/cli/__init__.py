@@ -7,6 +7,7 @@ settings are wrong, 3 stopped by a limit on spending; 130 and 143 stopped by Ctr
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 from prefect_videogen.cli.app import app, exit_code_of, show_error
 from prefect_videogen.errors import VideoGenError
@@ -17,8 +18,19 @@ def main() -> None:
     try:
         app()
     except VideoGenError as error:
-        show_error(error)
-        sys.exit(exit_code_of(error))
+        _fail(error)
+    except Exception as error:
+        from prefect_videogen.cli.reaching import server_fault
+
+        fault = server_fault(error)
+        if fault is None:
+            raise
+        _fail(fault)
+
+
+def _fail(error: VideoGenError) -> NoReturn:
+    show_error(error)
+    sys.exit(exit_code_of(error))
 
 
 __all__ = ["main"]

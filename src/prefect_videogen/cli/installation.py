@@ -22,8 +22,9 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_A
 
 from prefect_videogen.blocks import BLOCK_TYPES
 from prefect_videogen.blocks.variables import unknown_variables
-from prefect_videogen.blocks.wakes import server_host, server_is_shared
+from prefect_videogen.blocks.wakes import server_is_shared
 from prefect_videogen.checking import Check, failed
+from prefect_videogen.cli.reaching import why_away
 
 FLOWS: Final = (
     "generate-clip",
@@ -49,7 +50,6 @@ SERVE = (
     "`python -m prefect_videogen.deployments.serve` serves all flows; `prefect-videogen setup "
     "--deployments DIR` writes a prefect.yaml for workers."
 )
-_UNAUTHORIZED = 401
 _DISTRIBUTIONS: Final = ("prefect-videogen", "prefect", "fastapi", "sqlalchemy")
 
 
@@ -128,16 +128,8 @@ async def server_checks(client: PrefectClient) -> list[Check]:
     try:
         found = await client.api_version()
         await client.read_block_types()  # the version alone needs no password
-    except httpx.HTTPStatusError as error:
-        status = error.response.status_code
-        step = "Set PREFECT_API_AUTH_STRING (or PREFECT_API_KEY) to what the server asks for."
-        if status != _UNAUTHORIZED:
-            step = "Look at the server's log."
-        detail = f"{server_host(url)} refuses with HTTP {status}"
-        return [Check(name=name, ok="no", detail=detail, remedy=step)]
     except (httpx.HTTPError, OSError, RuntimeError) as error:
-        detail = f"{server_host(url)} does not answer ({type(error).__name__})"
-        step = "Start it with `prefect server start`, or correct PREFECT_API_URL."
+        detail, step = why_away(error, url)
         return [Check(name=name, ok="no", detail=detail, remedy=step)]
     except Exception as error:  # noqa: BLE001 - a check never raises
         return [failed(name, error)]
