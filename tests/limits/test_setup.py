@@ -11,6 +11,7 @@ from rich.console import Console
 
 from prefect_videogen.blocks import ApixoCredentials, MediaStore, Studio, load_studio, opened
 from prefect_videogen.cli.installing import _setup
+from prefect_videogen.errors import StudioError
 
 KEY = "sk-never-to-be-shown"
 
@@ -74,3 +75,13 @@ async def test_without_a_key_and_a_studio_setup_says_what_to_set(environment, mo
     monkeypatch.delenv("VIDEOGEN_APIXO_API_KEY")
     await _setup("nowhere", Console(width=200))
     assert "no studio saved: set VIDEOGEN_APIXO_API_KEY" in capsys.readouterr().out
+
+
+async def test_setup_saves_no_studio_that_every_run_would_refuse(environment, monkeypatch):
+    monkeypatch.setenv("VIDEOGEN_CALLBACK_URL", "https://hooks.example.com/videogen")
+    monkeypatch.delenv("VIDEOGEN_CALLBACK_SECRET", raising=False)
+    with pytest.raises(StudioError, match=r"no secret.*\. Set VIDEOGEN_CALLBACK_SECRET"):
+        await _setup("unsigned", Console(width=200))
+    with pytest.raises(StudioError, match="no studio named 'unsigned'"):
+        async with opened("unsigned"):
+            pass

@@ -31,6 +31,7 @@ def run_setup(name: str) -> None:
 
 async def _setup(name: str, console: Console) -> None:
     from prefect_videogen.blocks import BLOCK_TYPES, load_studio
+    from prefect_videogen.blocks.callbacks import check_addresses
     from prefect_videogen.blocks.limits import create_limits
     from prefect_videogen.waiting import limits_of
 
@@ -40,6 +41,7 @@ async def _setup(name: str, console: Console) -> None:
     if has_keys():
         studio = await load_studio("env")
         opened = studio.open(name=name)  # checks the settings together
+        check_addresses(opened)  # or every run of what is saved would be refused
         await studio.asave(name, overwrite=True)
         console.print(f"saved the studio {name}")
     elif await _is_saved(name):
