@@ -131,6 +131,15 @@ def _options(value: str) -> SecretDict:
     return SecretDict(found)
 
 
+def _first_fault(error: ValidationError) -> str:
+    """The first fault of a list: in which entry and field, and why."""
+    fault = error.errors(include_url=False, include_context=False)[0]
+    entry, *fields = fault["loc"] or ("",)
+    place = ".".join(map(str, fields))
+    where = f"entry {entry + 1}" if isinstance(entry, int) else "it"
+    return f"{where}{', ' if place else ''}{place}: {fault['msg']}"
+
+
 def _prices(value: str) -> list[Price]:
     """Prices as JSON, or as the path of a JSON file."""
     if not value.strip():
@@ -139,7 +148,9 @@ def _prices(value: str) -> list[Price]:
         text = value if value.lstrip().startswith("[") else Path(value).read_text(encoding="utf-8")
         return TypeAdapter(list[Price]).validate_python(json.loads(text))
     except (OSError, ValueError, ValidationError) as error:
-        message = f"VIDEOGEN_PRICES can't be used: {type(error).__name__}"
+        message = f"VIDEOGEN_PRICES can't be used: {error}"
+        if isinstance(error, ValidationError):
+            message = f"VIDEOGEN_PRICES can't be used: {_first_fault(error)}"
         if isinstance(error, OSError):
             why = error.strerror or type(error).__name__
             message = f"VIDEOGEN_PRICES names {Path(value).absolute()}, which can't be read: {why}"

@@ -170,6 +170,12 @@ def test_a_file_of_prices_that_is_not_there_is_named(tmp_path):
         studio_from_environment({**KEY, "VIDEOGEN_PRICES": str(path)})
 
 
+def test_the_entry_and_field_of_a_wrong_price_are_named():
+    prices = json.dumps([{"model": "wan-2-5", "amount": "1"}, {"model": "x", "amount": "dear"}])
+    with pytest.raises(StudioError, match="can't be used: entry 2, amount: Input should be a val"):
+        studio_from_environment({**KEY, "VIDEOGEN_PRICES": prices})
+
+
 def test_models_of_the_users_own_are_known(tmp_path, monkeypatch):
     entry = {
         "id": "wan-next",
