@@ -155,6 +155,13 @@ async def test_deadline_carries_the_job_id_and_says_that_it_can_be_resumed(answe
     assert 280 <= vendor.looks[-1] <= SCHEDULE.deadline
 
 
+async def test_vendor_that_can_not_be_asked_is_told_of_once_and_in_the_deadlines_error(caplog):
+    vendor = Vendor(RUNNING, LOST)
+    with pytest.raises(WaitTimeout, match="processing; the last 24 looks got no answer: no answer"):
+        await vendor.wait()
+    assert caplog.messages == ["Job task_1 can't be asked for, still trying: no answer"]
+
+
 async def test_job_older_than_the_deadline_is_looked_at_before_giving_up():
     vendor = Vendor(RUNNING)
     with pytest.raises(WaitTimeout):

@@ -9,6 +9,7 @@ resumable.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,11 @@ from dataclasses import dataclass, field
 from prefect_videogen.errors import JobNotFound, Throttled, VendorError, WaitTimeout
 from prefect_videogen.vendors import JobStatus
 from prefect_videogen.waiting.rules import LONGEST_PAUSE, LOOKS_AT_OLD_JOBS, Clocks, Schedule
+
+logger = logging.getLogger(__name__)
+
+UNANSWERED = 3
+"""Looks in a row without an answer after which a log line says so."""
 
 Sleep = Callable[[float], Awaitable[None]]
 Glance = Callable[[], Awaitable[bool]]
@@ -69,6 +75,39 @@ class Reports:
     woken: asyncio.Event | None = None
 
 
+@dataclass
+class _Heard:
+    """What the vendor has said of a job, and how many looks in a row it has not answered."""
+
+    job_id: str
+    word: str = ""
+    unanswered: int = 0
+    trouble: str = ""
+
+    def news(self, word: str) -> bool:
+        """Take an answer in; says whether it is another than the one before."""
+        self.unanswered = 0
+        changed, self.word = word != self.word, word
+        return changed
+
+    def error(self, error: VendorError) -> None:
+        """Take a failed look in; a log line says so once there are some in a row."""
+        if isinstance(error, Throttled | JobNotFound):
+            return  # an answer, too
+        self.unanswered += 1
+        self.trouble = error.message
+        if self.unanswered == UNANSWERED:
+            text = "Job %s can't be asked for, still trying: %s"
+            logger.warning(text, self.job_id, self.trouble)
+
+    def last(self) -> str:
+        """The vendor's last word, and what has come instead of an answer since."""
+        said = f"the vendor's last word was {self.word or 'none'}"
+        if not self.unanswered:
+            return said
+        return f"{said}; the last {self.unanswered} looks got no answer: {self.trouble}"
+
+
 async def wait_for_job(
     look: Callable[[], Awaitable[JobStatus]],
     *,
@@ -111,7 +150,7 @@ async def wait_for_job(
     delay = begin(age, time.chance())
     if await _until_first_look(delay, start, None if resumed else first, reports, time):
         return None
-    word, looks = "", 0
+    heard, looks = _Heard(job_id), 0
     while True:
         age, looks = time.monotonic() - start, looks + 1
         delay = schedule.next_delay(age, time.chance(), least() if least else 0.0)
@@ -119,16 +158,15 @@ async def wait_for_job(
             status = await look()
         except VendorError as error:
             delay = _delay_after(error, delay, age, schedule)
+            heard.error(error)
         else:
             clocks = clocks.answered(age, status.state)
             if status.state in {"succeeded", "failed"}:
                 return status
-            if status.word != word:
-                word = status.word
-                if on_change:
-                    on_change(word)
+            if heard.news(status.word) and on_change:
+                on_change(status.word)
         if looks >= fewest and (passed := clocks.passed(age + delay)):
-            message = f"the job {passed}; the vendor's last word was {word or 'none'}"
+            message = f"the job {passed}; {heard.last()}"
             step = "Run it again: it goes on waiting for the same job."
             raise WaitTimeout(message, job_id=job_id, next_step=step)
         if await _rest(delay, reports, time):
