@@ -6,6 +6,7 @@ Frozen and plain, so that it travels through Prefect unchanged. No secrets, no s
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from prefect_videogen.capabilities import MODELS, Model
 from prefect_videogen.errors import Fault, StoryboardError
-from prefect_videogen.keys import clip_key
+from prefect_videogen.keys import clip_key, digest
 from prefect_videogen.storyboard import FilmOptions, HandOver, Transition
 
 Role = Literal["first", "last"]
@@ -395,5 +396,13 @@ def distinct(clips: Iterable[PlannedClip]) -> tuple[PlannedClip, ...]:
 
 
 def slugify(title: str) -> str:
-    """Make a folder name of a title: lower case letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-") or "film"
+    """Make a folder name of a title: lower case letters, digits and dashes.
+
+    Accents are left off. Titles in other alphabets end on a digest, so that no two share a name.
+    """
+    decomposed = unicodedata.normalize("NFKD", title.casefold())
+    plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-")
+    if any(letter.isalnum() and not letter.isascii() for letter in plain):
+        return f"{slug[:51].strip('-') or 'film'}-{digest(title.encode())[:8]}"
+    return slug or "film"
