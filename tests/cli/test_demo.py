@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from prefect_videogen.blocks import Studio
 from prefect_videogen.blocks.checks import limit_checks
 from prefect_videogen.buying import Buyer
 from prefect_videogen.checking import Check
-from prefect_videogen.cli import demo
+from prefect_videogen.cli import demo, emulating
 from prefect_videogen.cli.app import DEMO_KEY, DEMO_PORT
 from prefect_videogen.emulator import Emulator
 from prefect_videogen.errors import StudioError
@@ -85,7 +86,7 @@ async def bought(emulator: Emulator, media: Path, *, gone: str = "") -> str:
     board = Board(Storyboard(shots=[Shot(id="kite", prompt="A kite", model="wan-2-5")]))
     async with demo._studio(emulator, media, emulator.url).open(name=demo.STUDIO) as place:
         if gone:
-            await demo.forget_jobs(place, gone)
+            await emulating.forget_jobs(place.records, gone)
         found = await survey(place, board, variables={}, scheduled=SCHEDULED, keep=True)
         return (await Buyer(place, request_of(found)).buy()).how
 
@@ -100,3 +101,21 @@ def test_jobs_of_an_emulator_that_is_gone_are_begun_again(work):
         assert asyncio.run(bought(second, work, gone=second.url)) == "bought"
         assert len(second.charges) == 1
     assert not list(work.glob("open/*/*/*-1"))
+
+
+def test_emulator_that_is_started_again_gives_up_what_the_one_before_had(work, monkeypatch, capsys):
+    with Emulator(media_dir=work, **QUICK) as first:
+        assert asyncio.run(bought(first, work)) == "bought"
+
+    def briefly(emulator: Emulator, *, ready: Callable[[Emulator], None]) -> None:
+        with emulator:
+            ready(emulator)
+            assert asyncio.run(bought(emulator, work)) == "bought"
+
+    monkeypatch.setattr(emulating, "run_forever", briefly)
+    port = int(first.url.rpartition(":")[2])
+    emulating.run_emulator(Emulator(media_dir=work, port=port, **QUICK), work)
+    assert "given up, to be made anew: 1" in capsys.readouterr().out
+    monkeypatch.setattr(emulating, "run_forever", lambda emulator, ready: ready(emulator))
+    emulating.run_emulator(first, work / "empty")
+    assert "given up" not in capsys.readouterr().out

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect_videogen.cli.app import DEMO_KEY, DEMO_PORT
+from prefect_videogen.cli.emulating import forget_jobs
 from prefect_videogen.cli.opening import quiet_console
 from prefect_videogen.cli.progress_view import ProgressView
 from prefect_videogen.cli.rendering import RenderOptions, run_flow, show_film
@@ -14,10 +15,7 @@ from prefect_videogen.cli.stopping import run_until_stopped
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.emulator import Emulator
 from prefect_videogen.filming import Film
-from prefect_videogen.records import End
-from prefect_videogen.records.listing import is_unfinished, recorded_attempts
 from prefect_videogen.samples import sample
-from prefect_videogen.studio import OpenStudio
 
 if TYPE_CHECKING:
     from prefect_videogen.blocks import Studio
@@ -86,7 +84,7 @@ async def _make(emulator: Emulator, media: Path, lasting: str, view: ProgressVie
         studio = _studio(emulator, media, emulator.url)
         await studio.asave(STUDIO, overwrite=True)
         async with studio.open(name=STUDIO) as place:
-            await forget_jobs(place, emulator.url)
+            await forget_jobs(place.records, emulator.url)
             if server_is_shared():  # deployments use this studio, and would miss its limits
                 await create_limits(limits_of(place.accounts.values(), place.models))
         try:
@@ -94,27 +92,6 @@ async def _make(emulator: Emulator, media: Path, lasting: str, view: ProgressVie
         finally:
             if emulator.url != lasting:  # deployments use this studio when the emulator is gone
                 await _studio(emulator, media, lasting).asave(STUDIO, overwrite=True)
-
-
-async def forget_jobs(place: OpenStudio, url: str) -> None:
-    """End the attempts of an emulator that is gone: nobody knows their jobs any more.
-
-    Only who has just begun to listen at its address may say so.
-
-    Args:
-        place: The open studio.
-        url: Address of the emulator.
-    """
-    for name, known in (await recorded_attempts(place.store)).items():
-        if not is_unfinished(known):
-            continue
-        attempt = await place.records.attempt(name.key, name.number)
-        claimed = attempt and attempt.claimed
-        if claimed and claimed.base_url == url:
-            message = "the emulator that had the job has ended"
-            end = End(at=place.time.now(), kind="abandoned", message=message)
-            await place.records.end(name.key, name.number, end)
-            await place.records.close(claimed.vendor, claimed.model, name.key, name.number)
 
 
 def _studio(emulator: Emulator, media: Path, url: str) -> Studio:
