@@ -93,6 +93,70 @@ def test_board_that_can_not_be_planned_says_why(faults_of, text, fault):
     assert faults_of(text) == [fault]
 
 
+def test_shot_of_an_unknown_model_is_judged_as_far_as_any_model_allows(plan_of):
+    gone = Unreadable("can't be read: No such file or directory", "check the path or address")
+    made = plan_of(
+        """
+        aspect_ratio: wide
+        shots:
+          - {id: a, model: vidu-q4, prompt: x, first_frame: gone.jpg, aspect_ratio: sixteen-nine}
+          - {id: b, model: vidu-q4, first_frame: still.png}
+          - {id: c, prompt: x, seconds: 900, aspect_ratio: "17:9", options: {style: anime}}
+        """,
+        stills={"gone.jpg": gone},
+    )
+    assert [(fault.shot, fault.field, fault.value) for fault in made.faults] == [
+        ("a", "model", "vidu-q4"),
+        ("a", "first_frame", "gone.jpg"),
+        ("a", "aspect_ratio", "sixteen-nine"),
+        ("b", "model", "vidu-q4"),
+        ("b", "prompt", ""),
+        ("b", "aspect_ratio", "wide"),
+        ("c", "model", ""),
+    ]
+    assert made.faults[2].remedy == "write width:height, for example 16:9"
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "faults"),
+    [
+        ("kling-2-1", "seconds: 6", ["tier", "seconds"]),
+        ("kling-2-1", "seconds: 5, aspect_ratio: '17:9'", ["tier", "aspect_ratio"]),
+        ("kling-2-1", "aspect_ratio: '9:16'", ["tier"]),
+        ("kling-2-1", "options: {cfg_scale: 7, style: x}", ["tier", "cfg_scale", "style"]),
+        ("kling-2-1", "tier: turbo, seconds: 6", ["tier", "seconds"]),
+        (
+            "kling-2-1",
+            "routing: nowhere, extra_input: {duration: 3}",
+            ["tier", "routing", "duration"],
+        ),
+        ("wan2.5-image-to-video", "aspect_ratio: '17:9'", ["first_frame", "aspect_ratio"]),
+        ("wan-2-5", "options: {mode: best}, resolution: 4k", ["mode", "resolution"]),
+        ("ltx-2-19b", "last_frame: b, first_frame: a, seconds: 4", ["last_frame", "seconds"]),
+    ],
+)
+def test_shot_that_no_mode_fits_is_judged_by_what_all_modes_share(plan_of, model, fields, faults):
+    made = plan_of(f"model: {model}\nshots: [{{id: a, prompt: x, {fields}}}]")
+    assert [fault.field.split(".")[-1] for fault in made.faults] == faults
+
+
+def test_default_that_another_mode_would_do_without_is_no_fault_where_none_fits(plan_of):
+    made = plan_of("model: kling-2-1\naspect_ratio: '17:9'\nshots: [{id: a, prompt: x}]")
+    assert [fault.field for fault in made.faults] == ["tier"]
+
+
+def test_shot_after_one_that_can_not_be_planned_has_no_fault_for_it(plan_of):
+    made = plan_of(
+        """
+        model: vidu-q3
+        shots:
+          - {id: a, prompt: x, model: vidu-q4}
+          - {id: b, prompt: x, transition: crossfade, crossfade_seconds: 1}
+        """
+    )
+    assert [(fault.shot, fault.field) for fault in made.faults] == [("a", "model")]
+
+
 def test_shot_without_an_id_has_its_number(planned):
     made = planned("model: vidu-q3\nshots: [{prompt: x}, {id: b, prompt: x}, {prompt: x}]")
     assert [clip.id for clip in made.clips] == ["01", "b", "03"]

@@ -109,11 +109,15 @@ def join_faults(
     for shot in shots:
         if isinstance(shot, PlannedClip) and not board.draft:
             yield from _trim_faults(shot, asked[shot.shot])
+    ids = [shot.id for shot in board.shots]  # a shot that can't be planned is not among `shots`
+    neighbours = set(pairwise(ids))
     for join in joins:
-        yield from _own_transition_faults(asked[join.shot], join)
+        if join.why != "start" or join.shot == ids[0]:
+            yield from _own_transition_faults(asked[join.shot], join)
     if not board.draft:  # its clips are shorter; what does not fit is shortened as well
         for (before, shot), join in zip(pairwise(shots), joins[1:], strict=True):
-            yield from _length_faults(before, shot, join)
+            if (before.shot, shot.shot) in neighbours:
+                yield from _length_faults(before, shot, join)
     film = board.film
     if film.loudness and film.sound == "none" and not film.music:
         problem = "is asked for, and the film has neither the clips' sound nor music"

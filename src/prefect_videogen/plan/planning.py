@@ -31,6 +31,7 @@ from prefect_videogen.plan.model import (
     handing_of,
     slugify,
 )
+from prefect_videogen.plan.modelless import faults_of_any_model
 from prefect_videogen.plan.pictures import Stills
 from prefect_videogen.plan.prices import price_of, totals_of
 from prefect_videogen.plan.redoing import Earlier, stale_notes, with_reasons
@@ -237,6 +238,8 @@ class _Planner:
         model = self.studio.models.get(name)
         if model is None:
             self._model_fault(shot, name, field)
+            if field == "model":
+                self._faults_of_any_model(shot, pictures)
             return None
         resolver = ShotResolver(self.board, shot, model, self.studio, pictures, self.stills)
         clip = resolver.resolve()
@@ -249,6 +252,11 @@ class _Planner:
             return None
         waits = tuple(name for name in clip.depends_on if name not in self.own)
         return clip.model_copy(update={"price": self._price(clip), "depends_on": waits})
+
+    def _faults_of_any_model(self, shot: Shot, pictures: tuple[PictureUse, ...]) -> None:
+        known = self.studio.models
+        for found in faults_of_any_model(self.board, shot, pictures, self.stills, known):
+            self.fault(found.shot, found.field, found.value, found.problem, found.remedy)
 
     def _advice(self, clip: PlannedClip) -> list[Advice]:
         advice = self.studio.models[clip.model].advice

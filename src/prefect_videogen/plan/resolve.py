@@ -15,6 +15,7 @@ from prefect_videogen.errors import Fault
 from prefect_videogen.hiding import is_secret
 from prefect_videogen.keys import canonical_json
 from prefect_videogen.plan.model import PictureUse, PlannedClip, StudioFacts, Unreadable
+from prefect_videogen.plan.modelless import NO_PROMPT, WRITE_A_RATIO
 from prefect_videogen.plan.pictures import Stills, fitted, is_ratio, reach_problem, size_problem
 from prefect_videogen.plan.values import goes_out, is_set, is_url, number, plain, shown
 from prefect_videogen.storyboard import OTHER_WORDS, Shot, Storyboard
@@ -54,9 +55,10 @@ class ShotResolver:
             self.fault("model", self.model.id, problem, remedy)
         self._check_pictures()
         mode = self._mode()
+        # Without a mode too: what all modes share is judged in the same breath.
+        asked, routing, extra = self._params(mode), self._routing(), self._extra()
         if mode is None:
             return None
-        asked = self._params(mode)
         sent = {
             p.name: asked.get(p.name, p.default)
             for p in self.model.params_of(mode.name)
@@ -73,8 +75,8 @@ class ShotResolver:
             mode=mode.name,
             params=sent,
             asked=asked,
-            routing=self._routing(),
-            extra=self._extra(),
+            routing=routing,
+            extra=extra,
             pictures=self._fitted(),
             depends_on=tuple(u.ref for u in self.pictures if u.kind == "clip"),
             seconds=float(seconds or 0),
@@ -164,7 +166,7 @@ class ShotResolver:
 
     # -- parameters ---------------------------------------------------------------------------
 
-    def _params(self, mode: Mode) -> dict[str, Any]:
+    def _params(self, mode: Mode | None) -> dict[str, Any]:
         asked: dict[str, Any] = {}
         self._add_prompt(asked)
         for name in COMMON:
@@ -174,7 +176,7 @@ class ShotResolver:
                 self._add_common(asked, mode, name, value, own=is_set(name, own))
         self._add_options(asked, mode)
         self._add_loras(asked, mode)
-        if self.board.draft:
+        if self.board.draft and mode:
             self._make_draft(asked, mode)
         self._shift_seed(asked)
         return asked
@@ -185,17 +187,19 @@ class ShotResolver:
             part for part in (self.shot.prompt.strip(), self.board.look.strip()) if part
         )
         if not self.shot.prompt.strip():
-            self.fault("prompt", "", "is missing", "say what is seen and how the camera moves")
+            self.fault("prompt", "", *NO_PROMPT)
         elif param and (problem := param.check(prompt)):
             with_look = " with the look" if self.board.look.strip() else ""
             self.fault("prompt", self.shot.prompt, problem.problem + with_look, problem.remedy)
         asked["prompt"] = prompt
 
     def _add_common(
-        self, asked: dict[str, Any], mode: Mode, name: str, value: Any, *, own: bool
+        self, asked: dict[str, Any], mode: Mode | None, name: str, value: Any, *, own: bool
     ) -> None:
         param = self.model.param(name)
-        if param is None or (param.modes and mode.name not in param.modes):
+        if mode is None and param is not None and param.modes and not own:
+            return  # the mode that is chosen in the end may not have it
+        if param is None or not _has(mode, param):
             if name == "aspect_ratio" and self.pictures and not own:
                 self._check_shape(value)
                 return  # it shapes the pictures instead
@@ -211,7 +215,7 @@ class ShotResolver:
         self._advise(param, sent)
         asked[param.name] = sent
 
-    def _add_options(self, asked: dict[str, Any], mode: Mode) -> None:
+    def _add_options(self, asked: dict[str, Any], mode: Mode | None) -> None:
         own = self.shot.options
         for name, value in {**self.board.options, **own}.items():
             if name == "mode":
@@ -220,7 +224,9 @@ class ShotResolver:
             if param is not None and param.field:
                 problem = "has a common name"
                 self.fault(f"options.{name}", value, problem, f"`{name}` is `{param.field}` here")
-            elif param is None or (param.modes and mode.name not in param.modes):
+            elif mode is None and param and param.modes and name not in own:
+                continue
+            elif param is None or not _has(mode, param):
                 self._drop_option(name, value, own=name in own, mode=mode if param else None)
             elif found := param.check(value):
                 where = f"{found.problem} on {self.model.id}"
@@ -251,10 +257,10 @@ class ShotResolver:
             return []
         return list(self.board.loras)
 
-    def _add_loras(self, asked: dict[str, Any], mode: Mode) -> None:
+    def _add_loras(self, asked: dict[str, Any], mode: Mode | None) -> None:
         param = self.model.param("loras")
         loras = [lora.model_dump() for lora in (self.shot.loras or self.board.loras)]
-        if not (mode.loras and loras) or param is None:
+        if not ((mode is None or mode.loras) and loras) or param is None:
             return
         if problem := param.check(loras):
             self.fault("loras", "", problem.problem, problem.remedy)
@@ -274,7 +280,7 @@ class ShotResolver:
     def _make_draft(self, asked: dict[str, Any], mode: Mode) -> None:
         for label in ("resolution", "seconds"):
             param = self.model.param(label)
-            if param is None or (param.modes and mode.name not in param.modes):
+            if param is None or not _has(mode, param):
                 continue
             lowest = min(param.choices, key=number) if param.choices else param.minimum
             if lowest is not None:
@@ -375,7 +381,7 @@ class ShotResolver:
     def _check_shape(self, ratio: str) -> None:
         if self._fit() != "keep" and not is_ratio(ratio):
             problem = "is no shape to bring a picture to (set at the top)"
-            self.fault("aspect_ratio", ratio, problem, "write width:height, for example 16:9")
+            self.fault("aspect_ratio", ratio, problem, WRITE_A_RATIO)
 
     def _fit(self) -> str:
         return self.shot.picture_fit or self.board.picture_fit or "crop"
@@ -387,3 +393,8 @@ class ShotResolver:
     def _value_of(self, label: str, params: Mapping[str, Any]) -> Any:
         param = self.model.param(label)
         return params.get(param.name) if param else None
+
+
+def _has(mode: Mode | None, param: Param) -> bool:
+    """Whether a mode has a parameter of its model; before there is a mode, it may."""
+    return mode is None or not param.modes or mode.name in param.modes
