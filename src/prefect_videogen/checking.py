@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from prefect_videogen.capabilities import Model
 from prefect_videogen.errors import Throttled, VendorError, VideoGenError
-from prefect_videogen.plan import Price
+from prefect_videogen.plan import Price, unknown_models
 from prefect_videogen.records import ClipRecords, Store
 from prefect_videogen.records.listing import is_unfinished, recorded_attempts
 from prefect_videogen.settling import undecided_for
@@ -304,10 +304,11 @@ def price_check(
     priced = {price.model for price in prices}
     usable = [model.id for model in models.values() if model.vendor in vendors]
     missing = [model for model in usable if model not in priced]
-    unknown = sorted(priced - models.keys())
-    if unknown:
+    if unknown := unknown_models(prices, models):
         detail = f"there is no model {' or '.join(unknown)}"
-        step = "Correct the prices; `prefect-videogen models` names the models."
+        near = " or ".join(f"`{name}`" for name in dict.fromkeys(unknown.values()) if name)
+        meant = f": did you mean {near}?" if near else ";"
+        step = f"Correct the prices{meant} `prefect-videogen models` names the models."
         return Check(name=name, ok="warn", detail=detail, remedy=step)
     if not missing:
         return Check(name=name, ok="yes", detail="every model has one")

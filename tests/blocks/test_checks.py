@@ -357,6 +357,7 @@ class TestPrices:
     def test_a_price_for_no_model_is_named(self):
         prices = [*self.PRICES, Price(model="wan-2-55", amount=Decimal(1))]
         check = price_check(prices, MODELS, ("apixo", "evolink"), limited=False)
+        assert "did you mean `wan-2-5`?" in check.remedy
         assert check.ok == "warn"
         assert "wan-2-55" in check.detail
 

@@ -41,6 +41,19 @@ def test_first_price_that_matches_counts(planned, prices, cost):
     assert made.totals == ((found,) if found else ())
 
 
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("wan-25", "did you mean `wan-2-5`?"),
+        ("sora", "`prefect-videogen models` names them"),
+    ],
+)
+def test_price_of_no_model_is_noted_with_the_nearest(planned, name, what):
+    prices = (price("1", name), price("1"), price("2", name))
+    note = f"the studio has a price for {name}, which is no known model; {what}"
+    assert planned(one_shot(), prices=prices).notes == (note,)
+
+
 def test_length_that_was_left_out_is_priced_by_the_default(planned):
     made = planned(one_shot("ltx-2-19b", ""), prices=(price("0.1", "ltx-2-19b"),))
     assert made.totals[0].amount == Decimal(1)

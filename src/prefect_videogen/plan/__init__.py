@@ -26,7 +26,7 @@ from prefect_videogen.plan.model import (
     slugify,
 )
 from prefect_videogen.plan.planning import plan, still_references
-from prefect_videogen.plan.prices import price_of
+from prefect_videogen.plan.prices import price_of, unknown_models
 
 __all__ = [
     "LAST_FRAME",
@@ -52,4 +52,5 @@ __all__ = [
     "price_of",
     "slugify",
     "still_references",
+    "unknown_models",
 ]

@@ -33,7 +33,7 @@ from prefect_videogen.plan.model import (
 )
 from prefect_videogen.plan.modelless import faults_of_any_model
 from prefect_videogen.plan.pictures import Stills
-from prefect_videogen.plan.prices import price_of, totals_of
+from prefect_videogen.plan.prices import price_notes, price_of, totals_of
 from prefect_videogen.plan.redoing import Earlier, stale_notes, with_reasons
 from prefect_videogen.plan.resolve import ShotResolver
 from prefect_videogen.storyboard import Shot, Storyboard
@@ -133,6 +133,7 @@ class _Planner:
         for found in join_faults(self.board, shots, joins):
             self.fault(found.shot, found.field, found.value, found.problem, found.remedy)
         self.notes += [*join_notes(self.board, shots, joins), *stale_notes(clips)]
+        self.notes += price_notes(self.studio.prices, self.studio.models)
         to_buy = distinct(clip for clip in clips if clip.to_buy)
         return Plan(
             title=self.board.title,

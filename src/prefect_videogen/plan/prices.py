@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -22,6 +23,22 @@ def price_of(clip: PlannedClip, prices: Sequence[Price]) -> Money | None:
             units = Decimal(str(clip.seconds)) if price.per == "second" else Decimal(1)
             return Money(amount=price.amount * units, currency=price.currency)
     return None
+
+
+def unknown_models(prices: Sequence[Price], models: Collection[str]) -> Mapping[str, str]:
+    """The models that have a price and do not exist, each with the nearest that does, or none."""
+    found = sorted({price.model for price in prices} - set(models))
+    near = {name: difflib.get_close_matches(name, sorted(models), n=1) for name in found}
+    return {name: "".join(names) for name, names in near.items()}
+
+
+def price_notes(prices: Sequence[Price], models: Collection[str]) -> list[str]:
+    """Say which prices are for no known model; a note, as another installation may know it."""
+    return [
+        f"the studio has a price for {name}, which is no known model; "
+        + (f"did you mean `{near}`?" if near else "`prefect-videogen models` names them")
+        for name, near in unknown_models(prices, models).items()
+    ]
 
 
 class Priced(Protocol):
