@@ -134,10 +134,11 @@ def _options(value: str) -> SecretDict:
 def _first_fault(error: ValidationError) -> str:
     """The first fault of a list: in which entry and field, and why."""
     fault = error.errors(include_url=False, include_context=False)[0]
-    entry, *fields = fault["loc"] or ("",)
+    if not fault["loc"]:
+        return "it is no JSON list"
+    entry, *fields = fault["loc"]
     place = ".".join(map(str, fields))
-    where = f"entry {entry + 1}" if isinstance(entry, int) else "it"
-    return f"{where}{', ' if place else ''}{place}: {fault['msg']}"
+    return f"entry {int(entry) + 1}{', ' if place else ''}{place}: {fault['msg']}"
 
 
 def _prices(value: str) -> list[Price]:
@@ -145,8 +146,9 @@ def _prices(value: str) -> list[Price]:
     if not value.strip():
         return []
     try:
-        text = value if value.lstrip().startswith("[") else Path(value).read_text(encoding="utf-8")
-        return TypeAdapter(list[Price]).validate_python(json.loads(text))
+        is_json = value.lstrip().startswith(("[", "{"))
+        found = json.loads(value if is_json else Path(value).read_text(encoding="utf-8"))
+        return TypeAdapter(list[Price]).validate_python(found)
     except (OSError, ValueError, ValidationError) as error:
         message = f"VIDEOGEN_PRICES can't be used: {error}"
         if isinstance(error, ValidationError):

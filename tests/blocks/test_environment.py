@@ -170,6 +170,19 @@ def test_a_file_of_prices_that_is_not_there_is_named(tmp_path):
         studio_from_environment({**KEY, "VIDEOGEN_PRICES": str(path)})
 
 
+@pytest.mark.parametrize("in_a_file", [False, True])
+def test_one_price_that_is_no_list_is_asked_for_as_a_list(tmp_path, in_a_file):
+    prices = ' {"model": "wan-2-5", "amount": "0.08"}'
+    if in_a_file:
+        file = tmp_path / "prices.json"
+        file.write_text(prices)
+        prices = str(file)
+    with pytest.raises(StudioError) as caught:
+        studio_from_environment({**KEY, "VIDEOGEN_PRICES": prices})
+    assert caught.value.message == "VIDEOGEN_PRICES can't be used: it is no JSON list"
+    assert caught.value.next_step.startswith('Write a JSON list like [{"model": ')
+
+
 def test_the_entry_and_field_of_a_wrong_price_are_named():
     prices = json.dumps([{"model": "wan-2-5", "amount": "1"}, {"model": "x", "amount": "dear"}])
     with pytest.raises(StudioError, match="can't be used: entry 2, amount: Input should be a val"):
