@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from prefect_videogen.errors import MediaError
 from prefect_videogen.keys import without_queries
 from prefect_videogen.media import Probe, inspect_still, probe
-from prefect_videogen.media.containers import first_bytes, looks_like
+from prefect_videogen.media.containers import first_bytes, looks_like, looks_like_picture
 from prefect_videogen.media.mixing import check_music
 from prefect_videogen.media.sound import decoded_sound
 from prefect_videogen.pictures import Still, remember, remembered, source_path, still_record
@@ -139,15 +139,17 @@ async def _read_footage(
 def _inspect(local: Path, reference: str) -> tuple[Footage, bytes]:
     """What a file is, and what shall be remembered of it."""
     head, size, sha256 = first_bytes(local), local.stat().st_size, file_digest(local)
-    still = _card(local, size)
+    still, why_none = _card(local, size)
     if still is not None:
         footage = Footage(kind="card", path=still.path, sha256=sha256, size=size)
         return footage, still_record(reference, still)
     try:
         found = probe(local)
     except MediaError as error:
-        message = error.message.removeprefix(str(local)).strip().rstrip(".")
-        if "looks like" not in message:
+        message = _without(local, error)
+        if looks_like_picture(head) and why_none:
+            message = f"can't be used: {why_none[0].lower()}{why_none[1:].rstrip('.')}"
+        elif "looks like" not in message:
             message = f"{message}; it looks like {looks_like(head)}"
         raise MediaError(message, next_step=error.next_step) from None
     path = f"footage/{sha256}.{_suffix(reference, VIDEO_SUFFIXES, 'mp4')}"
@@ -155,16 +157,16 @@ def _inspect(local: Path, reference: str) -> tuple[Footage, bytes]:
     return footage, _record(reference, path, sha256)
 
 
-def _card(local: Path, size: int) -> Still | None:
-    """The picture that a file is, if it is one."""
+def _card(local: Path, size: int) -> tuple[Still | None, str]:
+    """The picture that a file is, or why it is none."""
     if size > LARGEST_STILL:
-        return None
+        return None, f"a picture may have {LARGEST_STILL >> 20} MiB"
     try:
         info = inspect_still(local.read_bytes())
-    except MediaError:
-        return None
+    except MediaError as error:
+        return None, error.message
     picture = Picture(info.sha256, info.format, info.width, info.height)
-    return Still(picture, f"stills/{info.sha256}.{info.extension}")
+    return Still(picture, f"stills/{info.sha256}.{info.extension}"), ""
 
 
 async def read_music(
@@ -223,7 +225,10 @@ def why_unusable(local: Path) -> str:
     try:
         _inspect(local, local.name)
     except MediaError as error:
-        return "" if not _why_no_sound(local) else _without(local, error)
+        if not _why_no_sound(local):
+            return ""
+        neither = "is neither a picture, a video nor music:"
+        return _without(local, error).replace("is not a video:", neither)
     return ""
 
 

@@ -94,7 +94,7 @@ async def _read_still(
         async with decoding:
             info = await asyncio.to_thread(inspect_still, data)
     except MediaError as error:
-        return Unreadable(error.message, "use a whole JPEG, PNG or WebP picture")
+        return Unreadable(error.message.rstrip("."), "use a whole JPEG, PNG or WebP picture")
     picture = Picture(info.sha256, info.format, info.width, info.height)
     still = Still(picture, f"stills/{info.sha256}.{info.extension}")
     if keep:

@@ -276,7 +276,7 @@ def test_put_takes_footage_and_music_too_and_nothing_else(cli, work, inbox):
     assert (inbox / "own.mp4").read_bytes() == (work / "own.mp4").read_bytes()
     ran = cli("put", "notes.txt")
     assert ran.code == 2
-    assert "notes.txt is not a video: it looks like something unknown" in ran.err
+    assert "notes.txt is neither a picture, a video nor music: it looks like plain te" in ran.err
     assert not (inbox / "notes.txt").exists()
 
 
@@ -287,8 +287,16 @@ def test_put_takes_only_files(cli, inbox):
 
 
 def test_put_takes_only_pictures(cli, work, inbox):
-    (work / "text.png").write_text("not a picture")
+    (work / "text.png").write_text("not a picture\n")
+    whole = (work / "still.png").read_bytes()
+    (work / "cut.png").write_bytes(whole[: len(whole) // 2])
     ran = cli("put", "text.png")
-    assert ran.code != 0
-    assert ran.err.startswith("error: ")
-    assert not (inbox / "text.png").exists()
+    assert ran.code == 2
+    assert ran.err.startswith(
+        "error: text.png is neither a picture, a video nor music: it looks like plain text "
+        '(it begins "not a picture"). Give a picture'
+    )
+    ran = cli("put", "cut.png")
+    assert ran.code == 2
+    assert "cut.png can't be used: the picture is cut off or damaged: it can't be de" in ran.err
+    assert not inbox.exists()

@@ -206,6 +206,18 @@ async def test_what_is_no_video_is_named_for_what_it_is(own, place, store, tmp_p
     assert not store.root.exists()
 
 
+async def test_damaged_picture_is_called_one_and_its_fault_reads_on(own, place, store, tmp_path):
+    data = (own.parent / "title.png").read_bytes()
+    (own.parent / "cut.png").write_bytes(data[: len(data) // 2])
+    says = "the picture is cut off or damaged: it can't be decoded to its end"
+    card = await one("cut.png", place, store, tmp_path)
+    still = (await read_stills(["cut.png"], place, store, keep=False))["cut.png"]
+    assert isinstance(card, Unreadable)
+    assert isinstance(still, Unreadable)
+    assert card.problem == f"can't be used: {says}"
+    assert still.problem == f"T{says[1:]}"
+
+
 async def test_video_cut_short_is_refused(own, place, store, tmp_path):
     data = own.read_bytes()
     (own.parent / "cut.mp4").write_bytes(data[: len(data) * 2 // 3])

@@ -19,7 +19,7 @@ def test_ten_mistakes_are_ten_faults_with_all_that_is_needed(plan_of):
         ("word", "duration", "5"),
         ("length", "seconds", "7"),
         ("frames", "last_frame", "still.png"),
-        ("tier", "tier", "standard"),
+        ("tier", "tier", ""),
         ("gone", "first_frame", "gone.png"),
         ("model", "model", "vidu-3"),
         ("name", "prompt", "{cty}"),

@@ -60,7 +60,7 @@ def test_mode_follows_pictures_loras_and_tier(planned, model, fields, tier, mode
             "kling-2-1",
             TWO,
             (
-                "shot a: tier = standard: kling-2-1: 2 pictures can't be had with tier "
+                "shot a: tier: kling-2-1: 2 pictures can't be had with the default tier, "
                 "standard; set `tier: pro`, or change the pictures"
             ),
         ),
@@ -68,8 +68,16 @@ def test_mode_follows_pictures_loras_and_tier(planned, model, fields, tier, mode
             "kling-2-1",
             "",
             (
-                "shot a: tier = standard: kling-2-1: no picture can't be had with tier "
-                "standard; set `tier: master`, or change the pictures"
+                "shot a: tier: kling-2-1: a shot without a picture can't be had with the default "
+                "tier, standard; set `tier: master`, or change the pictures"
+            ),
+        ),
+        (
+            "kling-2-1",
+            "tier: pro",
+            (
+                "shot a: tier = pro: kling-2-1: a shot without a picture can't be had with tier "
+                "pro; set `tier: master`, or change the pictures"
             ),
         ),
         (

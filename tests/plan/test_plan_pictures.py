@@ -80,7 +80,7 @@ def test_stills_to_read_are_named_once_and_in_order():
         ),
         (
             "[{id: a, prompt: x, first_frame: 'shot:q'}]",
-            "shot a: first_frame = shot:q: names no shot; use a",
+            "shot a: first_frame = shot:q: names no shot; name another shot or a picture",
         ),
         (
             "[{id: night, prompt: x}, {id: b, prompt: x, first_frame: 'shot:nigth'}]",
@@ -154,6 +154,15 @@ def test_reference_that_leads_nowhere_is_one_fault(faults_of, shots, fault):
 def test_reference_that_leads_nowhere_is_no_missing_picture_too(faults_of, model, frame):
     (fault,) = faults_of(f"model: {model}\nshots: [{{prompt: x, first_frame: '{frame}'}}]")
     assert fault.startswith(f"shot 01: first_frame = {frame}: ")
+
+
+def test_shots_that_may_be_named_are_each_named_once_and_the_shot_itself_is_not(faults_of):
+    faults = faults_of(
+        "model: vidu-q3\n"
+        "shots: [{id: c, prompt: x}, {id: d, prompt: x}, {id: d, prompt: y}, "
+        "{id: b, prompt: x, first_frame: 'shot:q'}]"
+    )
+    assert "shot b: first_frame = shot:q: names no shot; use c or d" in faults
 
 
 def test_every_cycle_is_a_fault(faults_of):

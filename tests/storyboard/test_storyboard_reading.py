@@ -255,12 +255,12 @@ def test_field_that_stands_twice_is_a_fault_and_the_first_counts(text, shot, fie
         ("seconds: .inf", "seconds = inf: is not a finite number; use a finite number"),
         ("seconds: .nan", "seconds = nan: is not a finite number; use a finite number"),
         ("seed: 1.5", "seed = 1.5: is not a whole number; use a whole number"),
-        ("title: [a]", "title: is not text; use text"),
+        ("title: [a]", "title = [a]: is not text; use text"),
         ("title: 7", "title = 7: is not text; use text"),
         ("draft: maybe", "draft = maybe: is not true or false; use true or false"),
         ("shots: {a: 1}", "shots: is not a list; use a list"),
         ("film: none", "film = none: is not fields and values; use fields and values"),
-        ("options: [a]", "options: is not fields and values; use fields and values"),
+        ("options: [a]", "options = [a]: is not fields and values; use fields and values"),
         ("takes: 21", "takes = 21: is not usable; use a value of at most 20"),
         (
             "tier: gold",
@@ -288,7 +288,7 @@ def test_field_that_stands_twice_is_a_fault_and_the_first_counts(text, shot, fie
                 "8192x4352 in all"
             ),
         ),
-        ("variables: {a: [1]}", "variables.a: is not text; use text"),
+        ("variables: {a: [1]}", "variables.a = [1]: is not text; use text"),
         ("fallback: [5]", "fallback.0 = 5: is not text; use text"),
         ("loras: [{scale: 1}]", "loras.0.path: is missing; add it"),
         ("loras: [a]", "loras.0 = a: is not fields and values; use fields and values"),
@@ -501,14 +501,16 @@ def test_trim_of_nothing_is_no_trim():
         (
             "shots: [{id: a, trim: [4, 2]}]",
             (
-                "shot a (line 1): trim: is not usable; end it after its beginning, or at 0 for the "
+                "shot a (line 1): trim = [4, 2]: is not usable; "
+                "end it after its beginning, or at 0 for the "
                 "clip's end"
             ),
         ),
         (
             "shots: [{id: a, trim: [2]}]",
             (
-                "shot a (line 1): trim: is not usable; write [from, to] in seconds, for example "
+                "shot a (line 1): trim = [2]: is not usable; "
+                "write [from, to] in seconds, for example "
                 "[0.5, 4]"
             ),
         ),
@@ -519,14 +521,16 @@ def test_trim_of_nothing_is_no_trim():
         (
             "film: {variants: [wide]}",
             (
-                "storyboard (line 1): film.variants: is not usable; wide is no shape, write "
+                "storyboard (line 1): film.variants = [wide]: is not usable; "
+                "wide is no shape, write "
                 "width:height, for example 9:16"
             ),
         ),
         (
             "film: {size: 1280x720, variants: [1:99]}",
             (
-                "storyboard (line 1): film.variants: is not usable; 1:99 of 1280x720 is 720x71280; "
+                "storyboard (line 1): film.variants = [1:99]: is not usable; "
+                "1:99 of 1280x720 is 720x71280; "
                 "use at most 16384 pixels a side and 8192x4352 in all: another shape, or set a "
                 "smaller `size`"
             ),
@@ -534,7 +538,8 @@ def test_trim_of_nothing_is_no_trim():
         (
             "film: {variants: [8:1]}",
             (
-                "storyboard (line 1): film.variants: is not usable; 8:1 of 3840x2160 is 17280x2160;"
+                "storyboard (line 1): film.variants = [8:1]: is not usable; "
+                "8:1 of 3840x2160 is 17280x2160;"
                 " use at most 16384 pixels a side and 8192x4352 in all: another shape, or set a "
                 "smaller `size`"
             ),

@@ -321,14 +321,15 @@ class Model(_Spec):
         for mode in fitting:
             if mode.tier == wanted:
                 return mode
-        return self._no_mode(images, wanted, fitting)
+        return self._no_mode(images, tier, wanted, fitting)
 
-    def _no_mode(self, images: int, tier: str, fitting: list[Mode]) -> Problem:
-        asked = {0: "no picture", 1: "one picture"}.get(images, f"{images} pictures")
+    def _no_mode(self, images: int, tier: str, wanted: str, fitting: list[Mode]) -> Problem:
+        asked = "a shot without a picture" if images == 0 else _count(images)
         tiers = tuple(mode.tier for mode in fitting if mode.tier)
         if tiers:
+            with_which = f"tier {tier}" if tier else f"the default tier, {wanted}"
             return Problem(
-                f"{asked} can't be had with tier {tier}" if tier else f"{asked} needs a tier",
+                f"{asked} can't be had with {with_which}",
                 "set `tier: " + "` or `tier: ".join(tiers) + "`, or change the pictures",
             )
         most, least = self.most_images, min(mode.images[0] for mode in self.modes)

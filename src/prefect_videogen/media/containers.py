@@ -7,6 +7,7 @@ Leaves what is inside to `probe`, `frames` and `stitch`.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ _SOUND_CONTAINERS = f"{_CONTAINERS},mp3,wav,flac,aac,aiff"
 DECODER_THREADS = 2
 
 _QUOTED_BYTES = 40
+_QUOTED_IF_NO_TEXT = 4
+_UNKNOWN = "something unknown"
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG", "a PNG picture"),
     (0, b"\xff\xd8\xff", "a JPEG picture"),
@@ -57,11 +60,32 @@ def looks_like(head: bytes) -> str:
         head: The first bytes; 64 are enough.
 
     Returns:
-        Half a sentence such as `an HTML page (it begins b'<html>')`.
+        Half a sentence such as `an HTML page (it begins "<html>")`; bytes that are no text are
+        quoted only where they are all that is known.
     """
     if not head:
         return "an empty file"
-    return f"{_kind(head)} (it begins {head[:_QUOTED_BYTES]!r})"
+    kind, text = _kind(head), _text(head[:_QUOTED_BYTES])
+    if text:
+        kind = "plain text" if kind == _UNKNOWN else kind
+        return f'{kind} (it begins "{text}")'
+    first = head[:_QUOTED_IF_NO_TEXT].hex(" ")
+    return f"{kind} (it begins with the bytes {first})" if kind == _UNKNOWN else kind
+
+
+def looks_like_picture(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of a picture, whole or not."""
+    return _kind(head).endswith(" picture")
+
+
+def _text(head: bytes) -> str:
+    """The bytes as one line of text; empty if they are none."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # the last one may be cut
+    except UnicodeDecodeError:
+        return ""
+    line = " ".join(text.split())
+    return line if line.isprintable() else ""
 
 
 def _kind(head: bytes) -> str:
@@ -75,7 +99,7 @@ def _kind(head: bytes) -> str:
         return "an XML document"
     if text.startswith((b"{", b"[")):
         return "JSON text"
-    return "something unknown"
+    return _UNKNOWN
 
 
 def first_bytes(path: Path) -> bytes:

@@ -96,8 +96,10 @@ class _Frames:
             name = value.removeprefix("shot:").strip()
             ids = [other.id for other in self.board.shots]
             if name not in ids:
-                near = difflib.get_close_matches(name, ids, n=1)
-                remedy = f"did you mean `shot:{near[0]}`?" if near else f"use {', '.join(ids)}"
+                others = list(dict.fromkeys(other for other in ids if other != self.shot.id))
+                near = difflib.get_close_matches(name, others, n=1)
+                remedy = f"use {_either(others)}" if others else "name another shot or a picture"
+                remedy = f"did you mean `shot:{near[0]}`?" if near else remedy
                 self.fault(field, value, "names no shot", remedy)
                 return None
             return PictureUse(role=role, kind="clip", ref=name)
@@ -108,3 +110,7 @@ class _Frames:
                 return None
             return PictureUse(role=role, kind="vendor", ref=url)
         return PictureUse(role=role, kind="still", ref=value)
+
+
+def _either(names: list[str]) -> str:
+    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)

@@ -137,7 +137,7 @@ class ShotResolver:
         if "LoRA" in found.problem:
             name, value = "loras", ""
         elif fits_other_tier:
-            name, value = "tier", tier or self.model.tiers[0]  # unset is the default one
+            name, value = "tier", tier
         elif self.frames > 1:
             name, value = "last_frame", self.shot.last_frame
         else:

@@ -283,11 +283,18 @@ def _fault_of(problem: Any, data: dict[str, Any], reading: StoryboardText) -> Fa
     name = ".".join(str(part) for part in inside) or "shots"
     line = next((reading.lines[p] for p in _outwards(path) if p in reading.lines), None)
     value = problem["input"]
-    shown = "" if isinstance(value, dict | list | BaseModel) else _short(value)
+    shown = _shown(value)
     if problem["type"] == "extra_forbidden":
         remedy = _RESERVED.get(inside) or _nearest(inside, shot)
         return Fault(shot, name, shown, "is not a known field", remedy, line)
     return Fault(shot, name, shown, _reason(problem), _remedy(problem), line)
+
+
+def _shown(value: Any) -> str:
+    """A value as messages quote it: plain ones, and lists of them as a storyboard writes them."""
+    if isinstance(value, list) and not any(isinstance(v, dict | list | BaseModel) for v in value):
+        return _short(f"[{', '.join(str(discreet(entry)) for entry in value)}]")
+    return "" if isinstance(value, dict | list | BaseModel) else _short(value)
 
 
 def _outwards(path: Path) -> Iterator[Path]:
