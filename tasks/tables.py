@@ -9,27 +9,18 @@ from collections.abc import Iterable, Sequence
 
 from prefect_videogen.batching import Batch, BatchEntry
 from prefect_videogen.collecting import Collected, Found
-from prefect_videogen.plan import Plan
+from prefect_videogen.plan import (
+    Plan,
+    PlannedClip,
+    PlannedFootage,
+    in_film_order,
+    told_length,
+)
 
 
 def plan_table(plan: Plan) -> str:
     """A plan as Markdown: what each shot is, whether it is bought already, and what it costs."""
-    rows = [
-        (
-            clip.id,
-            clip.model,
-            clip.mode,
-            f"{clip.seconds:g} s",
-            "after " + ", ".join(clip.depends_on) if clip.depends_on else "",
-            clip.standing,
-            str(clip.price) if clip.price else "unpriced",
-        )
-        for clip in plan.clips
-    ]
-    rows += [
-        (shot.id, "", shot.kind, f"{shot.seconds:g} s", "", "own footage", "")
-        for shot in plan.footage
-    ]
+    rows = [_plan_row(shot) for shot in in_film_order(plan)]
     head = ("shot", "model", "mode", "length", "waits", "state", "price")
     costs = " + ".join(str(money) for money in plan.totals) or "nothing priced"
     lines = [
@@ -44,6 +35,21 @@ def plan_table(plan: Plan) -> str:
     if plan.notes:
         lines += ["", *(f"- {note}" for note in plan.notes)]
     return "\n".join(lines)
+
+
+def _plan_row(shot: PlannedClip | PlannedFootage) -> tuple[str, ...]:
+    length = told_length(shot)
+    if isinstance(shot, PlannedFootage):
+        return (shot.id, "", shot.kind, length, "", "own footage", "")
+    return (
+        shot.id,
+        shot.model,
+        shot.mode,
+        length,
+        "after " + ", ".join(shot.depends_on) if shot.depends_on else "",
+        shot.standing,
+        str(shot.price) if shot.price else "unpriced",
+    )
 
 
 def collected_table(collected: Collected) -> str:

@@ -6,8 +6,10 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from prefect_videogen.media import VideoWriter
 from prefect_videogen.plan import Plan
 from prefect_videogen.samples import sample
 
@@ -104,6 +106,27 @@ def test_own_footage_is_shown_among_the_clips(cli, work):
     assert rows["title"] == ["title", "card", "3", "s", "at", "once", "own", "footage"]
     assert rows["a"][-1] != "later"
     assert "1 of 1 clips to buy" in ran.out
+
+
+def test_shots_are_listed_in_film_order_with_the_length_that_is_shown(cli, work):
+    with VideoWriter(work / "own.mp4", 64, 64, 8) as writer:
+        for _ in range(16):
+            writer.write_rgb(np.zeros((64, 64, 3), np.uint8))
+    board = work / "own.yaml"
+    board.write_text(
+        "model: vidu-q3\n"
+        "shots:\n"
+        "  - {id: a, prompt: x, seconds: 5, trim: [0.5, 4]}\n"
+        "  - {id: own, video: own.mp4, trim: [0.5, 0]}\n"
+        "  - {id: b, prompt: y, seconds: 5, takes: 2, pick: 2, trim: [0, 9]}\n"
+        "  - {id: title, video: still.png, seconds: 3}\n"
+    )
+    ran = cli("plan", board)
+    assert ran.code == 0
+    rows = [re.split(r"  +", line) for line in ran.out.splitlines() if re.search(r"\d s  ", line)]
+    assert [row[0] for row in rows] == ["a", "own", "b~1", "b", "title"]
+    lengths = [next(cell for cell in row if cell.endswith(" s")) for row in rows]
+    assert lengths == ["3.5 of 5 s", "1.5 of 2 s", "5 s", "5 s", "3 s"]
 
 
 def test_plan_as_json_is_nothing_but_json(cli, board):

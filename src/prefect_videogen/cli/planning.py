@@ -13,7 +13,13 @@ from rich.table import Table
 
 from prefect_videogen.cli.opening import has_keys, quiet_console
 from prefect_videogen.cli.terminal import terminal
-from prefect_videogen.plan import Plan
+from prefect_videogen.plan import (
+    Plan,
+    PlannedClip,
+    PlannedFootage,
+    in_film_order,
+    told_length,
+)
 from prefect_videogen.records import open_store
 from prefect_videogen.studio import OpenStudio, known_models
 from prefect_videogen.survey import load_board, shareable, survey
@@ -103,27 +109,31 @@ def _anywhere() -> OpenStudio:
     return OpenStudio(name="none", accounts=accounts, store=store, models=known_models())
 
 
+def _row(shot: PlannedClip | PlannedFootage) -> tuple[str, ...]:
+    length = told_length(shot)
+    if isinstance(shot, PlannedFootage):
+        return (shot.id, "", shot.kind, length, "at once", "own footage", "", "")
+    after = ", ".join(shot.depends_on)
+    return (
+        shot.id,
+        shot.model,
+        shot.mode,
+        length,
+        f"after {after}" if after else "at once",
+        shot.standing,
+        str(shot.price) if shot.price else "unpriced",
+        shot.key[:12] if shot.key else "later",
+    )
+
+
 def show_plan(console: Console, plan: Plan) -> None:
     """Show a plan as a table, with its notes and its sum."""
     table = Table(title=plan.title or plan.slug, title_justify="left", box=None, pad_edge=False)
     for title in ("shot", "model", "mode", "length", "starts", "state", "price", "key"):
         # A key is copied, so it stays whole in a narrow terminal.
         table.add_column(title, overflow="fold", no_wrap=title == "key")
-    for clip in plan.clips:
-        after = ", ".join(clip.depends_on)
-        table.add_row(
-            clip.id,
-            clip.model,
-            clip.mode,
-            f"{clip.seconds:g} s",
-            f"after {after}" if after else "at once",
-            clip.standing,
-            str(clip.price) if clip.price else "unpriced",
-            clip.key[:12] if clip.key else "later",
-        )
-    for shot in plan.footage:
-        seconds = f"{shot.seconds:g} s"
-        table.add_row(shot.id, "", shot.kind, seconds, "at once", "own footage", "", "")
+    for shot in in_film_order(plan):
+        table.add_row(*_row(shot))
     console.print(table)
     costs = " + ".join(str(money) for money in plan.totals) or "nothing priced"
     unpriced = f", {plan.unpriced} unpriced" if plan.unpriced else ""

@@ -4,6 +4,7 @@
 """
 
 from prefect_videogen.plan.footage import footage_references
+from prefect_videogen.plan.joins import in_film_order, told_length
 from prefect_videogen.plan.model import (
     LAST_FRAME,
     Because,
@@ -48,9 +49,11 @@ __all__ = [
     "Unreadable",
     "footage_references",
     "handing_of",
+    "in_film_order",
     "plan",
     "price_of",
     "slugify",
     "still_references",
+    "told_length",
     "unknown_models",
 ]

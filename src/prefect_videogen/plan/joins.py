@@ -13,6 +13,7 @@ from prefect_videogen.errors import Fault
 from prefect_videogen.plan.footage import shown_trim
 from prefect_videogen.plan.model import (
     PictureUse,
+    Plan,
     PlannedClip,
     PlannedFootage,
     PlannedJoin,
@@ -30,6 +31,12 @@ def film_shots(
     seen: dict[str, FilmShot] = {clip.shot: clip for clip in clips if clip.in_film}
     seen |= {shot.id: shot for shot in footage}
     return [seen[shot.id] for shot in board.shots if shot.id in seen]
+
+
+def in_film_order(plan: Plan) -> list[FilmShot]:
+    """All clips and footage of a plan as the film shows them, each shot's takes together."""
+    places = {join.shot: place for place, join in enumerate(plan.joins)}
+    return sorted((*plan.clips, *plan.footage), key=lambda shot: places.get(shot.shot, len(places)))
 
 
 def plan_joins(
@@ -165,6 +172,12 @@ def shown_seconds(shot: FilmShot) -> float:
     if not shot.seconds:
         return 0
     return round(max(min(end or shot.seconds, shot.seconds) - begin, 0), 6)
+
+
+def told_length(shot: FilmShot) -> str:
+    """How long a shot is shown, and of a trimmed one how long it is, for a table."""
+    shown, whole = f"{shown_seconds(shot):g}", f"{shot.seconds:g}"
+    return f"{whole} s" if shown in {"0", whole} else f"{shown} of {whole} s"
 
 
 def join_notes(
