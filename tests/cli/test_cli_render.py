@@ -70,8 +70,9 @@ def test_shot_that_fails_costs_only_itself_and_exits_one(first, program, place, 
     assert ("a", "done", "reused") in changes
     assert ("b", "done", "reused") in changes
     assert [state for shot, state, _ in changes if shot == "c"][-1] == "failed"
-    assert "missing: c: " in ran.out
-    assert "incomplete: " in ran.err
+    assert "missing: " not in ran.out  # the error says it
+    assert re.match(r"incomplete: 1 of 3 shots is missing \(c\)\. c: .*credits", ran.err)
+    assert ran.err.endswith("The other clips are kept; mend what is wrong and run it again.\n")
     assert len(emulator.charges) == 2
 
 
@@ -82,12 +83,14 @@ def test_shot_whose_answer_was_lost_is_shown_with_the_way_to_settle_it(
     emulator.faults.add("drop-after-accept")
     ran = program("render", "lost.yaml", cwd=place, **settings)
     assert ran.code == 1
+    assert "missing: " not in ran.out
     told = re.search(
-        r"^missing: a: (.* is not known) \[billed: unknown\]\. (.*)$", ran.out, re.MULTILINE
+        r"^incomplete: .* \(a\)\. a: .* is not known \[billed: unknown\]\. (.*)$",
+        ran.err,
+        re.MULTILINE,
     )
     assert told
-    assert f"a: {told[1]} [billed: unknown]. {told[2]}" in ran.err
-    settle = re.search(r"`prefect-videogen settle [0-9a-f]{12} --job ID`", told[2])
-    assert settle
-    assert "settle what became of a before the next run." in ran.err
+    assert re.search(r"`prefect-videogen settle [0-9a-f]{12} --job ID`", told[1])
+    assert told[1].endswith(" Settle what became of a before the next run.")
+    assert "clips are kept" not in ran.err  # there are none
     assert "mend what is wrong" not in ran.err

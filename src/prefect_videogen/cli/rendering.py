@@ -55,7 +55,7 @@ def run_render(board: str, options: RenderOptions, *, as_json: bool) -> None:
     except FilmIncomplete as error:
         if as_json:
             sys.stdout.write(error.result.model_dump_json(indent=2) + "\n")
-        show_account(console, error.result)
+        show_account(console, error.result, said=str(error))
         raise
     if as_json:
         sys.stdout.write(manifest + "\n")
@@ -117,12 +117,13 @@ def show_film(console: Console, film: Film) -> None:
     console.print(film.delivered or local_path(film))
 
 
-def show_account(console: Console, film: Film) -> None:
-    """Say what was spent, and what is missing."""
+def show_account(console: Console, film: Film, *, said: str = "") -> None:
+    """Say what was spent, and what is missing, but for what an error says anyway."""
     for line in money_lines(film.money):
         console.print(line)
-    for entry in film.missing:
-        console.print(f"missing: {told(entry)}")
+    for gap in map(told, film.missing):
+        if gap not in said:
+            console.print(f"missing: {gap}")
 
 
 def local_path(film: Film) -> str:

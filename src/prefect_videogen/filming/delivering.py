@@ -102,8 +102,12 @@ def finish(film: Film, plan: Plan, missing: Sequence[Missing]) -> Film:
     if gaps and (plan.film.on_missing == "fail" or not film.path):
         names = ", ".join(entry.shot for entry in gaps)
         reasons = " ".join(told(entry) for entry in gaps)
-        message = f"{len(gaps)} of {len(plan.joins)} shots are missing ({names}). {reasons}"
-        raise FilmIncomplete(message, result=film, next_step=_before_another_run(gaps))
+        are = "is" if len(gaps) == 1 else "are"
+        message = f"{len(gaps)} of {len(plan.joins)} shots {are} missing ({names}). {reasons}"
+        step = _before_another_run(gaps)
+        if film.clips:
+            step = f"The other clips are kept; {step[0].lower()}{step[1:]}"
+        raise FilmIncomplete(message, result=film, next_step=step)
     return film
 
 
@@ -116,5 +120,5 @@ def told(entry: Missing) -> str:
 def _before_another_run(gaps: Sequence[Missing]) -> str:
     unknown = ", ".join(gap.shot for gap in gaps if gap.error == SubmissionUnknown.__name__)
     if unknown:
-        return f"The other clips are kept; settle what became of {unknown} before the next run."
-    return "The other clips are kept; mend what is wrong and run it again."
+        return f"Settle what became of {unknown} before the next run."
+    return "Mend what is wrong and run it again."
