@@ -240,10 +240,12 @@ class Budget(_Frozen):
     Attributes:
         name: The journal's name.
         limit: The most that may be spent or set aside.
+        set_by: The studio's field that sets the limit; empty for the run's own budget.
     """
 
     name: str
     limit: Decimal
+    set_by: Literal["", "limit_per_run", "limit_per_month"] = ""
 
 
 def exact(amount: Decimal) -> str:
@@ -262,7 +264,9 @@ def sums(amounts: Iterable[Money]) -> tuple[Money, ...]:
 
 def fold(budgets: Sequence[Budget]) -> tuple[Budget, ...]:
     """Budgets in one journal made one, with the lowest limit."""
-    limits: dict[str, Decimal] = {}
+    found: dict[str, Budget] = {}
     for budget in budgets:
-        limits[budget.name] = min(limits.get(budget.name, budget.limit), budget.limit)
-    return tuple(Budget(name=name, limit=limit) for name, limit in limits.items())
+        one = found.setdefault(budget.name, budget)
+        if budget.limit < one.limit:
+            found[budget.name] = budget
+    return tuple(found.values())

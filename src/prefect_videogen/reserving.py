@@ -297,9 +297,13 @@ def _check_currency(budget: Budget, ledger: Ledger, currency: str) -> None:
 
 def _exceeded(budget: Budget, ledger: Ledger, entry: Entry) -> BudgetExceeded:
     left = max(budget.limit - ledger.spent, Decimal(0))
+    named, raised = f"budget {budget.name}", "the budget"
+    if budget.set_by:
+        named = f"the studio's {budget.set_by.replace('_', ' ')} ({named})"
+        raised = f"the studio's {budget.set_by} (VIDEOGEN_{budget.set_by.upper()})"
     message = (
-        f"budget {budget.name}: {exact(entry.amount)} {entry.currency} wanted, {exact(left)} left "
+        f"{named}: {exact(entry.amount)} {entry.currency} wanted, {exact(left)} left "
         f"of {exact(budget.limit)}; {exact(ledger.spent)} spent or set aside"
     )
-    step = "Nothing was sent. Raise the budget or drop shots, and run again."
+    step = f"Nothing was sent. Raise {raised} or drop shots, and run again."
     return BudgetExceeded(message, next_step=step)

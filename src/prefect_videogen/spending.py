@@ -61,10 +61,11 @@ def budgets_of(
         budgets.append(Budget(name=slugify(name or slug), limit=Decimal(str(amount))))
     if studio.limit_per_run:
         run = f"run-{studio.run or studio.owner}"
-        budgets.append(Budget(name=run, limit=studio.limit_per_run))
+        budgets.append(Budget(name=run, limit=studio.limit_per_run, set_by="limit_per_run"))
     if studio.limit_per_month:
         month = f"studio-{slugify(studio.name)}-{scheduled.astimezone(UTC):%Y-%m}"
-        budgets.append(Budget(name=month, limit=studio.limit_per_month))
+        monthly = Budget(name=month, limit=studio.limit_per_month, set_by="limit_per_month")
+        budgets.append(monthly)
     return fold(budgets)
 
 

@@ -129,7 +129,9 @@ async def test_month_limit_of_the_studio_holds_for_all_its_runs(bank, monkeypatc
     monkeypatch.setenv("VIDEOGEN_LIMIT_PER_MONTH", "2.50")
     for prompt in ("One kite", "Two kites"):
         await clip_of(prompt)
-    with pytest.raises(BudgetExceeded, match=r"studio-env-\d{4}-\d\d: 1\.10 USD wanted, 0\.30"):
+    with pytest.raises(
+        BudgetExceeded, match=r"per month .*-env-\d{4}-\d\d\): 1\.10 USD wanted, 0\.30"
+    ):
         await clip_of("Three kites", budget=10, budget_name="june")
     assert len(bank.emulator.charges) == 2
     assert bank.spent("june") == "0"  # what had been set aside was given back

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +23,7 @@ from prefect_videogen.budgets import (
 from prefect_videogen.errors import BudgetExceeded, RecordError, StudioError
 from prefect_videogen.plan import Money
 from prefect_videogen.reserving import Purse, is_unbilled, jobs_of, release, reserve
+from prefect_videogen.spending import budgets_of
 
 JUNE = Budget(name="june", limit=Decimal(10))
 
@@ -128,6 +131,23 @@ async def test_reservation_is_one_entry_that_a_person_can_read(purses, tmp_path)
     assert (made.kind, made.amount, made.currency) == ("reserve", Decimal("3.25"), "USD")
     assert (made.run, made.owner) == ("run-1", place.owner)
     assert [line.clip for line in made.reserved] == ["a", "b"]
+
+
+@pytest.mark.parametrize("which", ["run", "month"])
+async def test_limit_of_the_studio_is_named_with_what_sets_it(purses, which):
+    limits: dict[str, Any] = {f"limit_per_{which}": Decimal("0.10")}
+    place = purses(**limits)
+    scheduled = datetime(2026, 1, 5, tzinfo=UTC)
+    budgets = budgets_of(place, amount=5, name="june", slug="x", scheduled=scheduled)
+    with pytest.raises(BudgetExceeded) as caught:
+        await reserve(place, budgets, [hold("a", "0.75")], "USD")
+    name = budgets[-1].name
+    assert str(caught.value) == (
+        f"the studio's limit per {which} (budget {name}): 0.75 USD wanted, 0.10 left of 0.10; "
+        f"0.00 spent or set aside. Nothing was sent. Raise the studio's limit_per_{which} "
+        f"(VIDEOGEN_LIMIT_PER_{which.upper()}) or drop shots, and run again."
+    )
+    assert fold([*budgets, Budget(name=name, limit=Decimal(9))]) == budgets
 
 
 async def test_budget_can_be_used_up_to_the_cent_and_not_a_cent_further(purses, spent):
