@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 from rich.console import Console
-from rich.table import Table
 
 from prefect_videogen.cli.opening import has_keys, quiet_console
+from prefect_videogen.cli.tables import table_lines
 from prefect_videogen.cli.terminal import terminal
 from prefect_videogen.plan import (
     Plan,
@@ -24,6 +24,8 @@ from prefect_videogen.records import open_store
 from prefect_videogen.studio import OpenStudio, known_models
 from prefect_videogen.survey import load_board, shareable, survey
 from prefect_videogen.vendors import APIXO_URL, EVOLINK_FILES_URL, EVOLINK_URL, Account
+
+HEAD = ("shot", "model", "mode", "length", "starts", "state", "price", "key")
 
 
 def run_plan(
@@ -128,13 +130,10 @@ def _row(shot: PlannedClip | PlannedFootage) -> tuple[str, ...]:
 
 def show_plan(console: Console, plan: Plan) -> None:
     """Show a plan as a table, with its notes and its sum."""
-    table = Table(title=plan.title or plan.slug, title_justify="left", box=None, pad_edge=False)
-    for title in ("shot", "model", "mode", "length", "starts", "state", "price", "key"):
-        # A key is copied, so it stays whole in a narrow terminal.
-        table.add_column(title, overflow="fold", no_wrap=title == "key")
-    for shot in in_film_order(plan):
-        table.add_row(*_row(shot))
-    console.print(table)
+    console.print(plan.title or plan.slug, style="italic")
+    rows = [HEAD, *map(_row, in_film_order(plan))]
+    for number, line in enumerate(table_lines(rows, console.width)):
+        console.print(line, style="bold" if number == 0 else None)
     costs = " + ".join(str(money) for money in plan.totals) or "nothing priced"
     unpriced = f", {plan.unpriced} unpriced" if plan.unpriced else ""
     console.print(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from rich.console import Console
+
+UNBOUNDED = 10_000
+"""Columns of what is no terminal: whoever reads a file or a pipe breaks lines himself."""
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -11,4 +16,7 @@ def terminal(*, stderr: bool = False) -> Console:
     Args:
         stderr: Whether to print to standard error, so that standard output stays for programs.
     """
-    return Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    console = Console(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    if not (console.is_terminal or os.environ.get("COLUMNS")):
+        console.width = UNBOUNDED
+    return console
