@@ -177,7 +177,7 @@ def test_version_is_that_of_the_distribution(cli):
 
 
 def test_setup_without_keys_names_the_variables(cli, prefect_server):
-    ran = cli("setup")
+    ran = cli("setup", "--name", "saved-by-no-test")
     assert ran.code == 0
     assert "registered block type" in ran.out
     said = ran.out.splitlines()[-1]

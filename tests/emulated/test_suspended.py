@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -309,9 +310,9 @@ async def test_suspended_runs_of_a_batch_hold_their_places_and_no_process(deploy
         async with get_client() as client:
             batch = await client.create_flow_run_from_deployment(deployment, parameters=order)
         first, second = await until(lambda: started(2))
-        for run in (first, second):
-            await theatre.asleep(run, 1)
-            assert theatre.seen[str(run.id)]
+        # Both at once: who is looked for after the other may have gone to sleep unseen.
+        await asyncio.gather(*(theatre.asleep(run, 1) for run in (first, second)))
+        assert all(theatre.seen[str(run.id)] for run in (first, second))
         assert processes_of(batch.id)
         assert await started(2)  # whoever sleeps keeps its place
         assert len(theatre.emulator.jobs) == 2
