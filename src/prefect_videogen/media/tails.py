@@ -221,7 +221,9 @@ def _loudest(blocks: Blocks) -> Blocks:
     """Mean of the loudest blocks of each frame."""
     size = blocks.shape[1]
     count = max(round(_LOUDEST * size), 1)
-    loudest: Blocks = np.partition(blocks, size - count, axis=1)[:, -count:].mean(axis=1)
+    # Of a picture in which little moves, most changes are alike and near 0: asked for the largest,
+    # numpy takes ten times as long over them as it takes for the smallest of their negatives.
+    loudest: Blocks = -np.partition(-blocks, count - 1, axis=1)[:, :count].mean(axis=1)
     return loudest
 
 
