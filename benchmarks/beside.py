@@ -150,16 +150,19 @@ def watching_children() -> Iterator[dict[str, float]]:
     """Watch the children of this process; gives the most memory that each has had, in MB.
 
     The kernel's own figure for ended children counts what they shared with this process when they
-    were started.
+    were started; so does a look at one that is only just being started.
     """
     peaks: dict[str, float] = {}
     over = Event()
+    ours = Path("/proc/self/cmdline").read_bytes()
 
     def watch() -> None:
         while not over.wait(LOOK_AT_CHILDREN_EVERY):
             for task in Path("/proc/self/task").iterdir():
                 with suppress(OSError):
                     for child in (task / "children").read_text().split():
+                        if Path(f"/proc/{child}/cmdline").read_bytes() == ours:
+                            continue
                         peaks[child] = max(peaks.get(child, 0.0), peak_memory(child))
 
     watcher = Thread(target=watch)

@@ -134,9 +134,7 @@ async def submit(
 @named_task(
     name="wait",
     task_run_name=wait_name,  # type: ignore[arg-type] # no function fits its protocol
-    cache_policy=CacheKeyFnPolicy(cache_key_fn=job_cache_key),
-    cache_expiration=CACHED_FOR,
-    result_serializer="json",
+    cache_policy=NO_CACHE,  # the records answer it, and a thousand copies of them take seconds
     retries=len(RETRY_DELAYS),
     retry_delay_seconds=RETRY_DELAYS,
     retry_condition_fn=may_pass,

@@ -59,6 +59,9 @@ MOST_SENDING = 50
 MOST_DECODED_HERE = 4
 """Clips that wait to be decoded, or are, beyond which processes are started for it."""
 
+CROWD = 50
+"""Jobs that are polled, or more, beside which no clip is decoded here: it would hold them up."""
+
 
 @dataclass
 class _Shared:
@@ -307,7 +310,8 @@ class OpenStudio:
         shared.arrived += 1
         try:
             async with shared.decoding:
-                many = inspectors.started or shared.arrived > MOST_DECODED_HERE
+                many = shared.arrived > MOST_DECODED_HERE or self._looking() >= CROWD
+                many = many or inspectors.started
                 how = inspectors.look_over if many else look_over
                 return await asyncio.to_thread(how, path)
         finally:

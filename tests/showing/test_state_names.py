@@ -43,8 +43,8 @@ async def test_a_stored_clip_is_reused_in_all_three_tasks(stage):
     request = await asked("Reuse me")
     assert await ask_for(request) == ["Completed"] * 3
     assert await ask_for(request) == ["Reused"] * 3
-    # Prefect's own cache answers when the very same job is waited for and fetched once more.
-    assert await ask_for(request) == ["Reused", "Cached", "Cached"]
+    # Prefect's own cache answers when the very same job is fetched once more.
+    assert await ask_for(request) == ["Reused", "Reused", "Cached"]
 
 
 async def test_a_job_of_an_earlier_run_is_resumed(stage):

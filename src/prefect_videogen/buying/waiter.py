@@ -42,6 +42,9 @@ logger = logging.getLogger(__name__)
 FOLLOW_EVERY = 5.0
 """Seconds between glances at the records of a job that somebody else may be polling."""
 
+CROWD = 50
+"""Jobs that are polled, or more, of which not every change of status is worth a line in the log."""
+
 SLACK = 60.0
 """Seconds by which a vendor's clock may differ from ours, and its times still be believed."""
 
@@ -236,6 +239,10 @@ async def _poll(
             logger.warning(text, job.shot, job.job_id, status.word)
         return status
 
+    def changed(word: str) -> None:
+        level = logging.DEBUG if tally.looking >= CROWD else logging.INFO
+        logger.log(level, "Shot %s: job %s is %s", job.shot, job.job_id, word)
+
     async def first() -> float:
         return (await _schedule(studio, job, attempt, reports)).first
 
@@ -247,7 +254,7 @@ async def _poll(
             resumed=job.how == "resumed",
             schedule=await _schedule(studio, job, attempt, reports),
             time=studio.time,
-            on_change=lambda word: logger.info("Shot %s: job %s is %s", job.shot, job.job_id, word),
+            on_change=changed,
             reports=reports,
             first=first,
             # Jobs of other processes may all be looked at; of ours, only these are.
