@@ -256,12 +256,13 @@ def receiver(apixo, media) -> Iterator[str]:
     from prefect_videogen.callbacks.app import build_app  # noqa: PLC0415 - as the program does
     from prefect_videogen.callbacks.clerk import Clerk  # noqa: PLC0415
     from prefect_videogen.callbacks.inbox import Inbox  # noqa: PLC0415
-    from prefect_videogen.callbacks.serving import _listener, _server  # noqa: PLC0415
+    from prefect_videogen.callbacks.serving import _server  # noqa: PLC0415
+    from prefect_videogen.listening import listen  # noqa: PLC0415
 
     endpoint = CallbackEndpoint(url="http://127.0.0.1", secret=SecretStr(SECRET))
     up = threading.Event()
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(_listener("127.0.0.1", 0))
+        listener = stack.enter_context(listen("127.0.0.1", 0))
         running: list = []
 
         async def run() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
@@ -20,13 +19,12 @@ from prefect_videogen.callbacks.clerk import Clerk
 from prefect_videogen.callbacks.inbox import LOOK_EVERY, Inbox
 from prefect_videogen.callbacks.keeping import kept
 from prefect_videogen.errors import StudioError
+from prefect_videogen.listening import listen
 
 logger = logging.getLogger(__name__)
 
 GRACE = 5
 """Seconds that a stop leaves to requests under way, and then to what they led to."""
-
-BACKLOG = 1024
 
 
 @dataclass(frozen=True)
@@ -82,26 +80,13 @@ async def serve(
         async with Inbox(clerk.work, place.time, pause=pause) as inbox:
             for delivery in await kept(place):
                 inbox.put(delivery)
-            with _listener(host, port) as listener:
+            with listen(host, port) as listener:
                 server = _server(build_app(endpoint, inbox))
                 if ready:
                     bound = f"http://{host}:{listener.getsockname()[1]}"
                     ready(Listening(bound, endpoint.url, server_is_shared(), _stop(server)))
                 await server.serve(sockets=[listener])
                 await inbox.finish(GRACE)
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    try:
-        listener = socket.create_server((host, port), backlog=BACKLOG)
-    except OSError as error:
-        why = (error.strerror or type(error).__name__).partition(" (while")[0]
-        message = f"can't listen on {host}:{port}: {why}"
-        raise StudioError(message, next_step="Choose another --port or --host.") from None
-    # asyncio sets it only where the socket names its protocol; without it an answer waits for the
-    # vendor's acknowledgement of its head.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 class _Server(uvicorn.Server):

@@ -35,6 +35,7 @@ from prefect_videogen.emulator.pictures import Fetcher
 from prefect_videogen.emulator.timeline import Clock
 from prefect_videogen.emulator.world import RESULT_FLOOR, Settings, World
 from prefect_videogen.errors import StudioError
+from prefect_videogen.listening import listen
 
 RENDER_THREADS = 2
 _START_SECONDS = 30.0
@@ -139,15 +140,7 @@ class Emulator:
         if self._thread is not None:
             message = "this emulator was started before"
             raise StudioError(message, next_step="Make a new one.")
-        try:
-            listener = socket.create_server((self._host, self._port), backlog=1024)
-        except OSError as error:
-            why = (error.strerror or type(error).__name__).partition(" (while")[0]
-            message = f"can't listen on {self._host}:{self._port}: {why}"
-            raise StudioError(message, next_step="Choose another --port or --host.") from None
-        # Inherited by every connection. asyncio sets it only where the socket names its protocol,
-        # and without it head and body of an answer are 40 ms apart.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener = listen(self._host, self._port)
         host = f"[{self._host}]" if ":" in self._host else self._host
         self._world.base_url = f"http://{host}:{listener.getsockname()[1]}"
         self._world.scratch = Path(tempfile.mkdtemp(prefix="videogen-emulator-"))
@@ -370,7 +363,7 @@ def run_forever(
         stop: Ends it too, for callers that are not in the main thread.
 
     Raises:
-        OSError: The port is taken.
+        StudioError: The port is taken.
     """
     done = stop or threading.Event()
     previous: dict[signal.Signals, Any] = {}
