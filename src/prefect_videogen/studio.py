@@ -60,7 +60,8 @@ MOST_DECODED_HERE = 4
 """Clips that wait to be decoded, or are, beyond which processes are started for it."""
 
 CROWD = 50
-"""Jobs that are polled, or more, beside which no clip is decoded here: it would hold them up."""
+"""Jobs that are polled, or more, beside which no clip is decoded here, as it would hold them up,
+and not every change of their status is worth a line in the log."""
 
 
 @dataclass
@@ -310,8 +311,8 @@ class OpenStudio:
         shared.arrived += 1
         try:
             async with shared.decoding:
-                many = shared.arrived > MOST_DECODED_HERE or self._looking() >= CROWD
-                many = many or inspectors.started
+                crowded = shared.arrived > MOST_DECODED_HERE or self._looking() >= CROWD
+                many = crowded or inspectors.started
                 how = inspectors.look_over if many else look_over
                 return await asyncio.to_thread(how, path)
         finally:

@@ -14,12 +14,12 @@ from prefect_videogen.plan.model import slugify
     [
         ("From the pad to the deep field", "from-the-pad-to-the-deep-field"),
         ("Größe & Maß", "grosse-mass"),
-        ("Café à Łódź 2", "cafe-a-odz-2-88d1f2b3"),
+        ("Café à Łódź 2", "cafe-a-odz-2-82e688aa"),
         ("!!!", "film"),
     ],
 )
 def test_title_becomes_a_name(title, slug):
-    assert re.sub(r"[0-9a-f]{8}$", "", slugify(title)) == re.sub(r"[0-9a-f]{8}$", "", slug)
+    assert slugify(title) == slug
 
 
 def test_titles_in_other_alphabets_share_no_name():

@@ -85,15 +85,21 @@ def verdict_on_end(end: End) -> Verdict:
     """Look a recorded end up, for a later run."""
     if end.kind == "abandoned":
         return _ABANDONED
-    return verdict_on(error_of(end))
+    return verdict_on(_plain_error_of(end))
 
 
 def error_of(end: End, shot: str | None = None) -> VendorError:
     """Make the error of a recorded end again, with what a person can do about it."""
+    error = _plain_error_of(end, shot)
+    error.next_step = _STEPS.get(verdict_on_end(end).later, "")
+    return error
+
+
+def _plain_error_of(end: End, shot: str | None = None) -> VendorError:
     kind = getattr(errors, end.error, errors.JobFailed)
     if not (isinstance(kind, type) and issubclass(kind, VendorError)):
         kind = errors.JobFailed
-    error = kind(
+    return kind(
         end.message or f"the attempt ended: {end.kind}",
         code=end.code,
         transient=end.transient,
@@ -101,9 +107,6 @@ def error_of(end: End, shot: str | None = None) -> VendorError:
         job_id=end.job_id,
         shot=shot,
     )
-    later = _ABANDONED if end.kind == "abandoned" else verdict_on(error)
-    error.next_step = _STEPS.get(later.later, "")
-    return error
 
 
 def end_of(error: VendorError, kind: EndKind, at: float, job_id: str | None = None) -> End:

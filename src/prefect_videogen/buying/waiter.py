@@ -25,7 +25,7 @@ from prefect_videogen.errors import (
 )
 from prefect_videogen.progress import tell
 from prefect_videogen.records import Attempt, Ready
-from prefect_videogen.studio import OpenStudio
+from prefect_videogen.studio import CROWD, OpenStudio
 from prefect_videogen.vendors import JobStatus, asks_for_callback
 from prefect_videogen.waiting import (
     Reports,
@@ -41,9 +41,6 @@ logger = logging.getLogger(__name__)
 
 FOLLOW_EVERY = 5.0
 """Seconds between glances at the records of a job that somebody else may be polling."""
-
-CROWD = 50
-"""Jobs that are polled, or more, of which not every change of status is worth a line in the log."""
 
 SLACK = 60.0
 """Seconds by which a vendor's clock may differ from ours, and its times still be believed."""

@@ -7,13 +7,13 @@ claim's window is still open.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 
 from pydantic import ValidationError
 
 from prefect_videogen.callbacks.deliveries import Delivery
 from prefect_videogen.errors import RecordError
+from prefect_videogen.keys import digest
 from prefect_videogen.records import Record
 from prefect_videogen.studio import OpenStudio
 
@@ -84,5 +84,5 @@ async def _paths(studio: OpenStudio) -> list[str]:
 
 def _path(delivery: Delivery) -> str:
     # A job id may hold anything, `../` too.
-    name = hashlib.sha256((delivery.job_id or "").encode()).hexdigest()[:16]
+    name = digest((delivery.job_id or "").encode())[:16]
     return f"{FOLDER}/{delivery.key}-{delivery.attempt}/{name}.json"
