@@ -48,8 +48,8 @@ LONGEST_REST = 1.0
 """Seconds that closing waits for slots that may not be given back yet; else their lease ends."""
 
 AWAY = 30.0
-"""Seconds in which the server says nothing of use, after which this process keeps to its own limit;
-also the longest that it is waited for at its own request."""
+"""Seconds in which the server says nothing of use: if a try that begins later fails too, this
+process keeps to its own limit; also the longest that the server is waited for at its request."""
 
 SHARE_OF_WAITING = 4
 """A large limit's block grows to one share in so many of those who wait, so that a thousand at once
@@ -252,10 +252,12 @@ class PrefectSlots:
         answered = began
         while wanted := sum(1 for future in pool.waiting if not future.done()):
             slots = int(min(want, _block(pool.limit, wanted), wanted))
+            asked = time.monotonic()
             try:
                 granted = await self._acquire(pool, slots)
             except BusyError as error:
-                if time.monotonic() - answered > AWAY:
+                # Not by when it failed: on SQLite a server may stand still for a minute, once.
+                if asked - answered > AWAY:
                     return f"can't be asked for ({error})"
                 await self._pause(pool, min(error.wait, AWAY))
                 continue

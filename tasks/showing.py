@@ -46,8 +46,9 @@ LEAST_PAUSE = 2.0
 PAUSE_A_SHOT = 0.01
 """Seconds more for every shot, where that is longer: a large film's table takes longer to send."""
 
-WITHIN = 30.0
-"""Seconds that the Prefect server may take for one update: a busy one is not given up on."""
+WITHIN = 90.0
+"""Seconds that the Prefect server may take for one update: a busy one is not given up on. On SQLite
+it waits up to 60 s for a lock."""
 
 AT_PAUSE = 5.0
 """Seconds that a run that is suspended stays for its last update."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -120,14 +121,16 @@ def wait_until_up(endpoint: str, server: subprocess.Popen[bytes], options: dict[
 
 
 def free_port() -> int:
-    """A port that is free, and whose gRPC twin (10000 above) is too."""
+    """A port that is free, and whose gRPC twin (10000 above) is too.
+
+    Both lie below those that the system gives to whoever does not ask for one: from there, a
+    connection of another test could have it before the server that it is meant for.
+    """
     while True:
+        port = random.randrange(10_000, 22_000)
         with socket.socket() as probe, socket.socket() as twin:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-            if port > 50_000:
-                continue
             try:
+                probe.bind(("127.0.0.1", port))
                 twin.bind(("127.0.0.1", port + 10_000))
             except OSError:
                 continue

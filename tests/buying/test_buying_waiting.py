@@ -141,7 +141,7 @@ async def test_failed_purchase_and_failed_wait_give_their_slot_back(
             with pytest.raises(errors.NoCredits):
                 await Buyer(studio, request).buy()
         request = await ask(studio, take="99", **settings)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             await wait_for(studio, await Buyer(studio, request).buy())
 
 

@@ -52,7 +52,7 @@ class Worker:
         return outcome
 
     async def quiet(self, box: Inbox) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while box.open_cases:  # noqa: ASYNC110 - tasks of the box
                 await asyncio.sleep(0)
 
@@ -169,13 +169,13 @@ async def test_what_is_worked_on_is_finished_and_what_waits_is_left_when_it_ends
     worker.clock.sleep = sleep
     async with Inbox(worker.work, worker.clock) as box:
         box.put(Delivery(KEY, 1))  # to be tried again in a minute
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while not worker.cases:  # noqa: ASYNC110 - a task of the box
                 await asyncio.sleep(0)
         await asyncio.sleep(0)
         worker.gate.clear()
         box.put(Delivery(KEY, 2))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while len(worker.cases) < 2:  # noqa: ASYNC110 - a task of the box
                 await asyncio.sleep(0)
         finishing = asyncio.create_task(box.finish(10))

@@ -93,7 +93,7 @@ async def test_receiver_on_another_machine_wakes_the_flow(vendors, receiver_log)
     wanted = {"filter": {"event": {"name": ["videogen.job.finished"]}}}
     keys = {getattr(clip, "key", "") for clip in clips}
     events: list[dict] = []
-    async with get_client() as client, asyncio.timeout(60):
+    async with get_client() as client, asyncio.timeout(120):
         while {event["payload"]["key"] for event in events} != keys:  # written down in batches
             found = await client._client.post("/events/filter", json=wanted)
             events = [event for event in found.json()["events"] if event["payload"]["key"] in keys]

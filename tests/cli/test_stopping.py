@@ -97,7 +97,7 @@ def test_sigterm_is_heard_where_what_a_flow_makes_of_it_is_swallowed(capsys):
         with capture_sigterm():
             with suppress(TerminationSignal):  # as an HTTP client does, in the middle of a request
                 signal.raise_signal(signal.SIGTERM)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 await asyncio.Event().wait()
 
     with pytest.raises(typer.Exit) as ended:

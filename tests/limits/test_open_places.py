@@ -258,7 +258,7 @@ async def test_jobs_of_a_killed_run_count_until_they_have_ended(emulator, open_s
             await Buyer(killed, request).buy()
     # Closed without waiting: the slots are free, the jobs run on.
     async with open_studio(vendors, **settings) as studio:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await wait_for(studio, await Buyer(studio, requests[2]).buy())
         assert await left(studio) in ([], [requests[0].key], [requests[1].key])
     assert len(vendors.charges) == 3
@@ -278,7 +278,7 @@ async def test_buyers_without_a_common_limit_race_and_never_exceed_it(emulator, 
             studio = (one, other)[number % 2]
             await wait_for(studio, await Buyer(studio, requests[number]).buy())
 
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await asyncio.gather(*map(run, range(8)))
     assert len(vendors.charges) == 8
     assert vendors.peak_running("vidu-q3") == 2

@@ -192,7 +192,7 @@ async def test_a_suspended_run_does_not_wait_for_a_server_that_never_answers(sta
         assert isinstance(plan, Plan)
         async with (
             opened("env", run=flow_run.get_id() or "") as studio,
-            asyncio.timeout(30),
+            asyncio.timeout(120),
             showing.shown(studio, plan),
         ):
             tell("up", "running")
@@ -301,7 +301,7 @@ async def event(name: str, resource: str) -> dict[str, Any]:
     if inspect.isawaitable(drained):
         await drained
     wanted = {"filter": {"event": {"name": [name]}, "resource": {"id": [resource]}}}
-    async with get_client() as client, asyncio.timeout(60):
+    async with get_client() as client, asyncio.timeout(120):
         while True:
             answer = await client.request("POST", "/events/filter", json=wanted)
             found = answer.json()["events"]

@@ -155,7 +155,7 @@ async def test_run_that_prefect_does_not_suspend_waits_awake(
 
     monkeypatch.setattr(sleeping, "asuspend_flow_run", suspend)
     shots = {job.shot: partial(rest.until_over, job.shot, job) for job in jobs}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await film(rest, shots)
     assert f"waits awake: {error}" in caplog.text
     assert await bedroom.markers() == []
@@ -164,7 +164,7 @@ async def test_run_that_prefect_does_not_suspend_waits_awake(
 async def test_run_that_may_not_suspend_never_rests(bedroom):
     (job,) = await bedroom.buy(1)
     awake = Rest(Spending(bedroom.studio, (), Forecast()))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await awake.until_over("one", job)
     assert await bedroom.notes() == []
     assert bedroom.studio.holds(job.key)

@@ -35,7 +35,7 @@ def looks(vendors) -> int:
 
 async def finished(studio, job) -> None:
     """What another process does: ask until the job's end is recorded."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while (await look_once(studio, job)).state == "submitted":  # noqa: ASYNC110 - it looks
             await asyncio.sleep(0.01)
 
@@ -58,7 +58,7 @@ async def test_job_without_a_slot_is_followed_until_another_run_records_its_end(
         waiting = asyncio.create_task(wait_for(studio, job))
         await finished(other, job)
         asked = looks(vendors)
-        assert (await asyncio.wait_for(waiting, 20)).state == "ready"
+        assert (await asyncio.wait_for(waiting, 120)).state == "ready"
         assert looks(vendors) == asked
 
 
@@ -73,7 +73,7 @@ async def test_followed_job_that_failed_raises_the_recorded_reason(
         with pytest.raises(errors.ContentRefused):
             await finished(other, job)
         with pytest.raises(errors.ContentRefused) as caught:
-            await asyncio.wait_for(waiting, 20)
+            await asyncio.wait_for(waiting, 120)
     assert (caught.value.shot, caught.value.job_id) == ("kite", job.job_id)
 
 
@@ -85,7 +85,7 @@ async def test_job_is_asked_for_as_soon_as_a_slot_is_free(emulator, open_studio,
         waiting = asyncio.create_task(wait_for(studio, job))
         await asyncio.sleep(0)
         free.set()
-        assert (await asyncio.wait_for(waiting, 20)).state == "ready"
+        assert (await asyncio.wait_for(waiting, 120)).state == "ready"
         assert looks(vendors) >= 1
         assert not studio.holds(job.key)
 
@@ -126,7 +126,7 @@ async def test_sleep_ends_early_when_it_is_woken_and_clears_the_event():
         await asyncio.sleep(3600)
 
     time = Time(sleep=long)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(120):
         assert await time.sleep_unless(60, woken)
     assert not woken.is_set()
     assert not await Time(sleep=lambda _: asyncio.sleep(0)).sleep_unless(60, woken)

@@ -101,7 +101,7 @@ async def test_first_look_comes_when_past_jobs_were_done(emulator, open_studio, 
             await timings.add(f"task_{number}", 80 + number)
         hurry.slept.clear()
         waiting = asyncio.create_task(wait_for(studio, job))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while not [seconds for seconds in hurry.slept if seconds > 50]:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
         waiting.cancel()
