@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from prefect_videogen.capabilities import Model
 from prefect_videogen.errors import Throttled, VendorError, VideoGenError
-from prefect_videogen.plan import Price, unknown_models
+from prefect_videogen.plan import Price, stray_prices
 from prefect_videogen.records import ClipRecords, Store
 from prefect_videogen.records.listing import is_unfinished, recorded_attempts
 from prefect_videogen.settling import undecided_for
@@ -292,7 +292,7 @@ def price_check(
     *,
     limited: bool,
 ) -> Check:
-    """Say which models have no price, and what that means.
+    """Say which prices no clip can have and which models have none, and what that means.
 
     Args:
         prices: The studio's prices.
@@ -304,11 +304,11 @@ def price_check(
     priced = {price.model for price in prices}
     usable = [model.id for model in models.values() if model.vendor in vendors]
     missing = [model for model in usable if model not in priced]
-    if unknown := unknown_models(prices, models):
-        detail = f"there is no model {' or '.join(unknown)}"
-        near = " or ".join(f"`{name}`" for name in dict.fromkeys(unknown.values()) if name)
+    if strays := stray_prices(prices, models):
+        detail = "; ".join(stray.what for stray in strays)
+        near = " or ".join(f"`{name}`" for name in dict.fromkeys(s.near for s in strays) if name)
         meant = f": did you mean {near}?" if near else ";"
-        step = f"Correct the prices{meant} `prefect-videogen models` names the models."
+        step = f"Correct the prices{meant} `prefect-videogen models` tells what there is."
         return Check(name=name, ok="warn", detail=detail, remedy=step)
     if not missing:
         return Check(name=name, ok="yes", detail="every model has one")

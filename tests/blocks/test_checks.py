@@ -362,6 +362,12 @@ class TestPrices:
         assert check.ok == "warn"
         assert "wan-2-55" in check.detail
 
+    def test_a_price_for_no_resolution_is_named(self):
+        prices = [*self.PRICES, Price(model="wan-2-5", resolution="1080", amount=Decimal(1))]
+        check = price_check(prices, MODELS, ("apixo", "evolink"), limited=False)
+        assert (check.ok, check.detail) == ("warn", "wan-2-5 has no resolution 1080")
+        assert "did you mean `1080p`?" in check.remedy
+
 
 @pytest.fixture
 def studio(apixo, media) -> Studio:

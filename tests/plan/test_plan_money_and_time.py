@@ -42,16 +42,36 @@ def test_first_price_that_matches_counts(planned, prices, cost):
 
 
 @pytest.mark.parametrize(
-    ("name", "what"),
+    ("fields", "what"),
     [
-        ("wan-25", "did you mean `wan-2-5`?"),
-        ("sora", "`prefect-videogen models` names them"),
+        ({"model": "wan-25"}, "there is no model wan-25; did you mean `wan-2-5`?"),
+        ({"model": "sora"}, "there is no model sora; `prefect-videogen models` tells all"),
+        ({"resolution": "1080"}, "vidu-q3 has no resolution 1080; did you mean `1080p`?"),
+        ({"mode": "i2v"}, "vidu-q3 has no mode i2v; `prefect-videogen models` tells all"),
+        (
+            {"model": "kling-2-1", "resolution": "720p"},
+            "kling-2-1 has no resolution 720p; `prefect-videogen models` tells all",
+        ),
+        (
+            {"model": "wan-2-5", "routing": "oficial"},
+            "wan-2-5 has no routing oficial; did you mean `official`?",
+        ),
     ],
 )
-def test_price_of_no_model_is_noted_with_the_nearest(planned, name, what):
-    prices = (price("1", name), price("1"), price("2", name))
-    note = f"the studio has a price for {name}, which is no known model; {what}"
-    assert planned(one_shot(), prices=prices).notes == (note,)
+def test_price_that_no_clip_can_have_is_noted_once_with_the_nearest(planned, fields, what):
+    stray = price("1", **fields)
+    made = planned(one_shot(), prices=(stray, price("1"), stray))
+    assert made.notes == (f"a price of the studio is for nothing: {what}",)
+
+
+def test_prices_of_what_exists_are_not_noted(planned):
+    prices = (
+        price("1", mode="turbo-image-to-video", resolution="540p", routing="a channel of its own"),
+        price("1", "wan2.5-image-to-video", routing="auto"),
+        price("1", "kling-2-1", mode="master-text-to-video"),
+        price("1"),
+    )
+    assert planned(one_shot(), prices=prices).notes == ()
 
 
 def test_length_that_was_left_out_is_priced_by_the_default(planned):

@@ -27,7 +27,7 @@ from prefect_videogen.plan.model import (
     slugify,
 )
 from prefect_videogen.plan.planning import plan, still_references
-from prefect_videogen.plan.prices import price_of, unknown_models
+from prefect_videogen.plan.prices import price_of, stray_prices
 
 __all__ = [
     "LAST_FRAME",
@@ -54,6 +54,6 @@ __all__ = [
     "price_of",
     "slugify",
     "still_references",
+    "stray_prices",
     "told_length",
-    "unknown_models",
 ]

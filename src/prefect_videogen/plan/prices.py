@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from prefect_videogen.capabilities import Model
 from prefect_videogen.plan.model import Money, PlannedClip, Price
 
 
@@ -25,19 +27,52 @@ def price_of(clip: PlannedClip, prices: Sequence[Price]) -> Money | None:
     return None
 
 
-def unknown_models(prices: Sequence[Price], models: Collection[str]) -> Mapping[str, str]:
-    """The models that have a price and do not exist, each with the nearest that does, or none."""
-    found = sorted({price.model for price in prices} - set(models))
-    near = {name: difflib.get_close_matches(name, sorted(models), n=1) for name in found}
-    return {name: "".join(names) for name, names in near.items()}
+@dataclass(frozen=True)
+class StrayPrice:
+    """A price that no clip can have.
+
+    Attributes:
+        what: What is wrong: "there is no model wan-25", "wan-2-5 has no resolution 1080".
+        near: The nearest that exists, or empty.
+    """
+
+    what: str
+    near: str
 
 
-def price_notes(prices: Sequence[Price], models: Collection[str]) -> list[str]:
-    """Say which prices are for no known model; a note, as another installation may know it."""
+def stray_prices(prices: Sequence[Price], models: Mapping[str, Model]) -> list[StrayPrice]:
+    """The prices whose model does not exist, or has no such mode, resolution or routing."""
+    return list(dict.fromkeys(stray for price in prices for stray in _strays(price, models)))
+
+
+def _strays(price: Price, models: Mapping[str, Model]) -> Iterator[StrayPrice]:
+    model = models.get(price.model)
+    if model is None:
+        yield StrayPrice(f"there is no model {price.model}", _nearest(price.model, models))
+        return
+    resolution = model.param("resolution")
+    known = {
+        "mode": [mode.name for mode in model.modes],
+        "resolution": [str(choice) for choice in resolution.choices] if resolution else [],
+        "routing": model.routing or ("auto",),
+    }
+    for field, values in known.items():
+        value = getattr(price, field)
+        is_open = field == "routing" and model.routing_open
+        if value and value not in values and not is_open:
+            yield StrayPrice(f"{model.id} has no {field} {value}", _nearest(value, values))
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    return "".join(difflib.get_close_matches(name, sorted(names), n=1))
+
+
+def price_notes(prices: Sequence[Price], models: Mapping[str, Model]) -> list[str]:
+    """Say which prices no clip can have; a note, as another installation may know the model."""
     return [
-        f"the studio has a price for {name}, which is no known model; "
-        + (f"did you mean `{near}`?" if near else "`prefect-videogen models` names them")
-        for name, near in unknown_models(prices, models).items()
+        f"a price of the studio is for nothing: {stray.what}; "
+        + (f"did you mean `{stray.near}`?" if stray.near else "`prefect-videogen models` tells all")
+        for stray in stray_prices(prices, models)
     ]
 
 
