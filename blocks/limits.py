@@ -61,12 +61,21 @@ _ACQUISITION = "/increment-with-lease"
 _said: set[str] = set()
 
 
-def installation_slots() -> PrefectSlots | NoSlots:
+def installation_slots(studio: str = "") -> PrefectSlots | NoSlots:
     """The slots of the Prefect server that is configured; none if there is no server.
 
     A server that Prefect starts for one process, and ends with it, holds nothing together.
+
+    Args:
+        studio: Name of the studio that takes them, for messages.
     """
-    return PrefectSlots() if server_is_shared() else NoSlots()
+    return PrefectSlots(studio) if server_is_shared() else NoSlots()
+
+
+def setup_command(studio: str) -> str:
+    """The command that sets a studio's limits up."""
+    named = studio not in {"", "default", "env"}
+    return f"`prefect-videogen setup{f' --name {studio}' if named else ''}`"
 
 
 async def create_limits(limits: Iterable[Limit]) -> None:
@@ -174,9 +183,14 @@ class PrefectSlot:
 
 
 class PrefectSlots:
-    """Hands out slots of Prefect's global concurrency limits; belongs to one open studio."""
+    """Hands out slots of Prefect's global concurrency limits; belongs to one open studio.
 
-    def __init__(self) -> None:
+    Args:
+        studio: Its name, for messages.
+    """
+
+    def __init__(self, studio: str = "") -> None:
+        self._setup = setup_command(studio)
         self._pools: dict[str, _Pool] = {}
         self._client: PrefectClient | None = None
         self._connecting = asyncio.Lock()
@@ -242,7 +256,7 @@ class PrefectSlots:
                 _say(pool.limit, why)
                 pool.refuse(None)
         except httpx.HTTPStatusError as error:
-            pool.refuse(_refusal(pool.limit, error))
+            pool.refuse(_refusal(pool.limit, error, self._setup))
         except Exception as error:  # noqa: BLE001 - raised where they wait, who would wait for ever
             pool.refuse(error)
 
@@ -263,7 +277,7 @@ class PrefectSlots:
                 continue
             answered = time.monotonic()
             if granted is None:
-                return "is not set up (`prefect-videogen setup` does that)"
+                return f"is not set up ({self._setup} does that)"
             if granted:
                 want, began, told = math.inf, time.monotonic(), 0
                 continue
@@ -442,12 +456,12 @@ def _brief(error: Exception) -> str:
     return type(error).__name__
 
 
-def _refusal(limit: Limit, error: httpx.HTTPStatusError) -> StudioError:
+def _refusal(limit: Limit, error: httpx.HTTPStatusError, setup: str) -> StudioError:
     status = error.response.status_code
     message = f"Prefect refuses slots of {limit.name} with HTTP {status}"
     if status == _UNPROCESSABLE:
         message = f"the limit {limit.name} is 0, so nothing can be bought"
-    return StudioError(message, next_step=f"`prefect-videogen setup` sets it to {limit.most}.")
+    return StudioError(message, next_step=f"{setup} sets it to {limit.most}.")
 
 
 def _say(limit: Limit, why: str, level: int = logging.WARNING) -> None:

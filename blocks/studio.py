@@ -116,7 +116,8 @@ class Studio(Checkable, Block):
         if self.callbacks:
             parts.append(callback_checks(self.callbacks, sandbox=sandbox))
         parts.append(self._price_checks(opened))
-        parts.append(limit_checks(limits_of(accounts, opened.models)))
+        limits = limits_of(accounts, opened.models)
+        parts.append(limit_checks(limits, studio=self._block_document_name or ""))
         return await gathered(*parts)
 
     async def _price_checks(self, opened: OpenStudio) -> list[Check]:
@@ -151,6 +152,6 @@ class Studio(Checkable, Block):
             models=known_models(),
             callbacks=self.callbacks,
             wakes=PrefectWakes() if self.callbacks and server_is_shared() else None,
-            slots=installation_slots(),
+            slots=installation_slots(name),
             run=run,
         )

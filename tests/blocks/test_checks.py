@@ -384,12 +384,13 @@ class TestStudio:
     async def test_limits_that_are_not_set_up_warn_and_name_the_command(
         self, studio, prefect_server
     ):
+        studio._block_document_name = "paris"  # a saved one's
         report = await studio.acheck()
         assert report.ok == "warn"
         missing = found(report, "limits")
         assert len(missing) == len(limits(studio))
         assert {check.ok for check in missing} == {"warn"}
-        assert "prefect-videogen setup" in missing[0].remedy
+        assert "`prefect-videogen setup --name paris`" in missing[0].remedy
 
     async def test_a_studio_that_is_set_up_is_fine(self, studio, prefect_server):
         await create_limits(limits(studio))

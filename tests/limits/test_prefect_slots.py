@@ -246,13 +246,13 @@ async def test_limit_that_nobody_set_up_leaves_it_to_the_process_and_says_so_onc
     unknown = Limit("videogen-test-unknown", 10, 0.1)
     with caplog.at_level(logging.WARNING, "prefect_videogen"):
         for _ in range(2):
-            slots = PrefectSlots()
+            slots = PrefectSlots("paris")
             assert await take(slots, unknown, 3) == [None, None, None]
             await slots.aclose()
     told = {id(line): line.getMessage() for line in caplog.records}
     lines = [line for line in told.values() if unknown.name in line]
     assert len(lines) == 1
-    assert "`prefect-videogen setup`" in lines[0]
+    assert "`prefect-videogen setup --name paris`" in lines[0]
 
 
 async def test_process_without_a_server_keeps_to_the_limit_by_itself_and_says_so_once(
