@@ -87,10 +87,10 @@ async def purse_of_limits(
     budgets = budgets_of(studio, amount=0, name="", slug="", scheduled=scheduled)
     if not budgets:
         return None
-    has_job = {"submitted", "ready", "stored"}
-    state = (await studio.records.history(key)).state
-    if clip.price is None and not studio.allow_unpriced and state not in has_job:
-        raise _unpriced(f"{clip.id} ({clip.model})")
+    if clip.price is None and not studio.allow_unpriced:
+        history = await studio.records.history(key)
+        if history.state not in {"submitted", "ready", "stored"}:
+            raise _unpriced(f"{clip.id} ({clip.model})")
     return Purse(budgets=budgets, clip=key, shot=clip.id, price=clip.price)
 
 
