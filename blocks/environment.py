@@ -55,8 +55,14 @@ def studio_from_environment(environment: Mapping[str, str]) -> Studio:
             speed=speed,
         )
     if not (apixo or evolink):
-        message = "neither VIDEOGEN_APIXO_API_KEY nor VIDEOGEN_EVOLINK_API_KEY is set"
-        step = "Set one, or try `prefect-videogen demo`, which needs none."
+        message = (
+            "the studio env has no key: neither VIDEOGEN_APIXO_API_KEY nor "
+            "VIDEOGEN_EVOLINK_API_KEY is set where this runs"
+        )
+        step = (
+            "Set one there; or use a saved studio, as `prefect-videogen setup` makes; or try "
+            "`prefect-videogen demo`, which needs no key."
+        )
         raise StudioError(message, next_step=step)
     if get("VIDEOGEN_CALLBACK_URL"):
         callbacks = CallbackEndpoint(

@@ -221,7 +221,11 @@ def _incomplete(result: Batch) -> BatchIncomplete:
     failed = result.failed
     reasons = "; ".join(f"{entry.storyboard}: {entry.reason}" for entry in failed)
     message = f"{len(failed)} of {len(result.entries)} films were not made. {reasons}"
-    step = "The others are made. Mend what is wrong and run those again; no clip is bought twice."
+    others = "The others are made. " if len(failed) < len(result.entries) else ""
+    step = (
+        f"{others}Mend what is wrong, then retry those runs in Prefect (`prefect flow-run retry "
+        "ID`) or start a batch of another name; no clip is bought twice."
+    )
     return BatchIncomplete(message, result=result, next_step=step)
 
 

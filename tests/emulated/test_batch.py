@@ -135,6 +135,8 @@ async def test_batch_makes_each_film_once_and_goes_on_when_one_fails(
         "town",
     ]
     (failed,) = batch.failed
+    assert first.value.next_step.startswith("The others are made.")
+    assert "flow-run retry" in first.value.next_step
     assert failed.state == "Failed"
     assert "FilmIncomplete" in failed.reason
     assert failed.storyboard == refused.partition("?")[0]

@@ -193,14 +193,20 @@ def batch(
         list[str],
         typer.Argument(help="Storyboards: paths, folders of them, s3:// or https:// addresses."),
     ],
-    studio: StudioName = "",
+    studio: Annotated[
+        str,
+        typer.Option(help="Name of the studio; by default the saved one named default, else env."),
+    ] = "",
     var: Variables = [],  # noqa: B006 - typer copies it
     deployment: Annotated[
         str, typer.Option(help="Deployment of generate-storyboard that makes them.")
     ] = "generate-storyboard/videogen",
     concurrent: Annotated[int, typer.Option(min=1, help="Most runs at once.")] = 4,
     name: Annotated[
-        str, typer.Option(help="Name of the batch: under one name each is made once.")
+        str,
+        typer.Option(
+            help="Name of the batch: under one name each is run once; retry failed runs in Prefect."
+        ),
     ] = "",
     plan_only: Annotated[
         bool, typer.Option("--plan-only", help="Have each run publish its plan and buy nothing.")

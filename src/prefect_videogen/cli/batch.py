@@ -11,7 +11,7 @@ from rich.console import Console
 
 from prefect_videogen.batching import Batch, BatchEntry
 from prefect_videogen.budgets import sums
-from prefect_videogen.cli.opening import quiet_console, studio_name
+from prefect_videogen.cli.opening import quiet_console
 from prefect_videogen.cli.progress_view import ProgressView
 from prefect_videogen.cli.stopping import run_until_stopped
 from prefect_videogen.cli.terminal import terminal
@@ -27,7 +27,7 @@ def run_batch(
     Args:
         boards: The storyboards.
         options: Further parameters of the flow.
-        studio: Name of the studio.
+        studio: Name of the studio; empty is the saved one named default, or `env` without one.
         as_json: Whether to print the result as JSON, failed ones included.
 
     Raises:
@@ -39,9 +39,7 @@ def run_batch(
     view = ProgressView(console)
     show = partial(_show, console, as_json=as_json, planned=bool(options.get("plan_only")))
     try:
-        batch = run_until_stopped(
-            _run(boards, options, studio_name(studio), view), lambda: _what_goes_on(view)
-        )
+        batch = run_until_stopped(_run(boards, options, studio, view), lambda: _what_goes_on(view))
     except BatchIncomplete as error:
         show(error.result)
         raise
@@ -59,8 +57,22 @@ async def _run(
     from prefect_videogen.flows import generate_batch
 
     with view.showing():
-        batch: Batch = await generate_batch(storyboard_files=list(boards), studio=studio, **options)
+        named = studio or await _studio_of_workers()
+        batch: Batch = await generate_batch(storyboard_files=list(boards), studio=named, **options)
     return batch
+
+
+async def _studio_of_workers() -> str:
+    """The studio that runs elsewhere can open: this shell's keys say nothing about theirs."""
+    from prefect_videogen.blocks.studio import Studio
+
+    try:
+        await Studio.aload("default")
+    except ValueError:  # there is none
+        return "env"
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, the flow says so
+        return "default"
+    return "default"
 
 
 def _show(console: Console, batch: Batch, *, as_json: bool, planned: bool) -> None:
