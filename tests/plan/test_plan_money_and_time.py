@@ -132,6 +132,16 @@ def test_what_is_bought_already_costs_nothing_more(planned, state, bought):
 
 
 @pytest.mark.parametrize(
+    ("unknown", "said"), [(False, "a run is buying it, or died"), (True, "settle")]
+)
+def test_purchase_without_an_outcome_is_noted(planned, unknown, said):
+    key = planned(one_shot()).clips[0].key
+    (note,) = planned(one_shot(), known={key: Known("claimed", unknown=unknown)}).notes
+    assert note.startswith("shot a: ")
+    assert said in note
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"),
     [
         ("model: vidu-q3\nshots: [{prompt: x}]", 90),

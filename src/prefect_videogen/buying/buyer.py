@@ -249,7 +249,7 @@ class Buyer:
             next_step=(
                 "Nothing is bought again by itself. Look at the vendor's list of jobs, then "
                 f"`prefect-videogen settle {self.key[:12]} --job ID` or `--not-accepted`; or run "
-                "with on_unknown=resubmit to buy it once more."
+                "again with on_unknown=resubmit (`--on-unknown resubmit`) to buy it once more."
             ),
         )
 

@@ -25,6 +25,7 @@ def run_emulator(emulator: Emulator, media: Path) -> None:
     def ready(running: Emulator) -> None:
         console.print(f"APIXO and EvoLink at {running.url}, key {running.api_key}")
         console.print(f"{media} is served at {running.media_url}")
+        console.print(f"Its list of jobs: {running.url}/_emulator/report")
         records = ClipRecords(LocalStore(media), time.time)
         if forgotten := asyncio.run(forget_jobs(records, running.url)):
             text = "Jobs of an emulator that ran here before are given up, to be made anew"

@@ -363,6 +363,11 @@ class _Planner:
                     "the vendor's list of jobs, then `prefect-videogen settle "
                     f"{(clip.key or '')[:12]} --job ID` or `--not-accepted`"
                 )
+            elif found and found.state == "claimed":
+                self.notes.append(
+                    f"shot {clip.shot}: a run is buying it, or died while it did; a run waits for "
+                    "what comes of that, and stops if nobody knows"
+                )
 
     def _price(self, clip: PlannedClip) -> Money | None:
         return price_of(clip, self.studio.prices)
