@@ -361,6 +361,20 @@ def test_broken_text_names_the_line(text, line):
     assert fault.line == line
 
 
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        (
+            "shots:\n  - prompt: dawn: a harbour",
+            "put a text that holds a colon in quotes, or mend the line's indent",
+        ),
+        ("shots: [", "mend that line; indent with spaces"),
+    ],
+)
+def test_colon_in_a_text_asks_for_quotes(text, remedy):
+    assert refusal_of(text).remedy == remedy
+
+
 def test_text_with_control_characters_is_refused():
     assert refusal_of("title: \0").problem == "is neither YAML nor JSON"
 

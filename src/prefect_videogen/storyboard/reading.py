@@ -221,13 +221,15 @@ def _mended(text: str) -> str:
 
 
 def _syntax_fault(error: YAMLError) -> Fault:
-    line = None
+    line, remedy = None, "mend that line; indent with spaces"
     problem = "is neither YAML nor JSON"
     if isinstance(error, MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
         problem = f"is neither YAML nor JSON: {error.problem or error.context}"
-    return Fault("", "file", "", problem, "mend that line; indent with spaces", line)
+        if "mapping values are not allowed" in problem:
+            remedy = "put a text that holds a colon in quotes, or mend the line's indent"
+    return Fault("", "file", "", problem, remedy, line)
 
 
 def _validate(data: dict[str, Any], reading: StoryboardText) -> None:
