@@ -98,7 +98,11 @@ def test_inherited_value_that_the_mode_has_but_does_not_allow_is_a_fault(
             "routing = value: wan2.5-image-to-video does not have it; leave it out or use a model ",
         ),
         ("wan-2-5", "options: {zoom: 2}", "options.zoom = 2: is no field of wan-2-5; use `extra_"),
-        ("vidu-q3", "options: {movment: x}", "options.movment = x: is no field of vidu-q3; did "),
+        (
+            "vidu-q3",
+            "options: {movment: x}",
+            "options.movment = x: is no field of vidu-q3; did you mean `options.movement`?",
+        ),
         (
             "vidu-q3",
             "options: {image_url: x}",

@@ -197,7 +197,7 @@ def test_anchor_and_merge_key_share_fields():
         ("shots:\n  - {id: a, zoom: 2}", "a", "zoom", "2", 2, "vendor fields go under `options`"),
         ("shots: [{film: {}}]", "01", "film", "", 1, "it belongs at the top of the storyboard"),
         ("qqq: 1", "", "qqq", "1", 1, "remove it"),
-        ("film:\n  sounds: none", "", "film.sounds", "none", 2, "did you mean `sound`?"),
+        ("film:\n  sounds: none", "", "film.sounds", "none", 2, "did you mean `film.sound`?"),
         (
             "shots:\n  - id: a\n    loras:\n      - path: x\n        weight: 1",
             "a",
@@ -205,6 +205,14 @@ def test_anchor_and_merge_key_share_fields():
             "1",
             5,
             "use path, scale",
+        ),
+        (
+            "loras: [{path: x, scal: 1}]",
+            "",
+            "loras.0.scal",
+            "1",
+            1,
+            "did you mean `loras.0.scale`?",
         ),
         ("? [a, b]\n: 1", "", "?", "1", 1, "remove it"),
     ],

@@ -244,7 +244,7 @@ class ShotResolver:
         if name in OTHER_WORDS:
             remedy = f"`{name}` is `{OTHER_WORDS[name]}` here"
         elif near:
-            remedy = f"did you mean `{near[0]}`?"
+            remedy = f"did you mean `options.{near[0]}`?"
         else:
             remedy = f"use {', '.join(known)} or `extra_input`" if known else "use `extra_input`"
         self.fault(f"options.{name}", value, f"is no field of {self.model.id}", remedy)

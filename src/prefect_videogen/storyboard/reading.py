@@ -322,7 +322,7 @@ def _nearest(inside: Path, shot: str) -> str:
         return f"`{word}` is `{OTHER_WORDS[word]}` here"
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if near:
-        return f"did you mean `{near[0]}`?"
+        return f"did you mean `{'.'.join(str(part) for part in (*inside[:-1], near[0]))}`?"
     if len(inside) > 1:
         return f"use {', '.join(known)}"
     return _elsewhere(word, shot)
