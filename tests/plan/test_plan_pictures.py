@@ -220,6 +220,29 @@ def test_unreadable_still_is_a_fault_of_every_shot_that_uses_it(faults_of):
     ]
 
 
+@pytest.mark.parametrize("model", ["vidu-q3", "vidu"])
+@pytest.mark.parametrize(
+    ("field", "value", "remedy"),
+    [
+        ("first_frame", "previos", "did you mean `previous`?"),
+        ("first_frame", "Previous", "did you mean `previous`?"),
+        ("last_frame", "nxt", "did you mean `next`?"),
+        ("last_frame", "previos", "check the path"),
+        ("first_frame", "previous.jpg", "check the path"),
+        ("first_frame", "stills/previos", "check the path"),
+    ],
+)
+def test_picture_that_is_not_found_may_be_a_misspelt_word(faults_of, model, field, value, remedy):
+    gone = Unreadable("can't be read: No such file or directory", "check the path")
+    first = "" if field == "first_frame" else "first_frame: a.jpg, "
+    faults = faults_of(
+        f"shots: [{{id: a, model: {model}, prompt: x, {first}{field}: {value}}}]",
+        stills={value: gone},
+    )
+    says = f"shot a: {field} = {value}: can't be read: No such file or directory; {remedy}"
+    assert [fault for fault in faults if "_frame" in fault] == [says]
+
+
 @pytest.mark.parametrize("frame", ["a.jpg", "previous"])
 def test_picture_that_can_not_be_published_is_a_fault(faults_of, frame):
     faults = faults_of(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from prefect_videogen.capabilities import Model
 from prefect_videogen.errors import Fault
 from prefect_videogen.plan.model import PictureUse, Unreadable
-from prefect_videogen.plan.pictures import Stills, is_ratio
+from prefect_videogen.plan.pictures import Stills, is_ratio, remedy_of
 from prefect_videogen.plan.values import shown
 from prefect_videogen.storyboard import Shot, Storyboard
 
@@ -39,7 +39,8 @@ def faults_of_any_model(
     for use in pictures:
         still = stills.get(use.ref) if use.kind == "still" else None
         if isinstance(still, Unreadable):
-            yield Fault(shot.id, f"{use.role}_frame", shown(use.ref), still.problem, still.remedy)
+            remedy = remedy_of(use, still)
+            yield Fault(shot.id, f"{use.role}_frame", shown(use.ref), still.problem, remedy)
     ratio = shot.aspect_ratio or board.aspect_ratio
     inherited = not shot.aspect_ratio
     if not ratio or is_ratio(ratio) or (inherited and not _brings_to_shape(board, shot, pictures)):

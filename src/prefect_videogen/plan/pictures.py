@@ -5,6 +5,7 @@ Pure. Sizes follow the rule by which pictures are changed when they are publishe
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from fractions import Fraction
@@ -48,6 +49,14 @@ def fitted(
         else:
             changed.append(use)
     return tuple(changed)
+
+
+def remedy_of(use: PictureUse, still: Unreadable) -> str:
+    """Say what would do for a still that can't be read: it may be a misspelt word, and no path."""
+    word = "previous" if use.role == "first" else "next"
+    bare = not any(sign in use.ref for sign in "./:")
+    meant = bare and difflib.get_close_matches(use.ref.lower(), [word])
+    return f"did you mean `{word}`?" if meant else still.remedy
 
 
 def size_problem(model: Model, use: PictureUse, still: Picture) -> Problem | None:

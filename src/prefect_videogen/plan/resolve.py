@@ -16,7 +16,14 @@ from prefect_videogen.hiding import is_secret
 from prefect_videogen.keys import canonical_json
 from prefect_videogen.plan.model import PictureUse, PlannedClip, StudioFacts, Unreadable
 from prefect_videogen.plan.modelless import NO_PROMPT, WRITE_A_RATIO
-from prefect_videogen.plan.pictures import Stills, fitted, is_ratio, reach_problem, size_problem
+from prefect_videogen.plan.pictures import (
+    Stills,
+    fitted,
+    is_ratio,
+    reach_problem,
+    remedy_of,
+    size_problem,
+)
 from prefect_videogen.plan.values import goes_out, is_set, is_url, number, plain, shown
 from prefect_videogen.storyboard import OTHER_WORDS, Shot, Storyboard
 
@@ -369,7 +376,7 @@ class ShotResolver:
             name = f"{use.role}_frame"
             still = self.stills.get(use.ref) if use.kind == "still" else None
             if isinstance(still, Unreadable):
-                self.fault(name, use.ref, still.problem, still.remedy)
+                self.fault(name, use.ref, still.problem, remedy_of(use, still))
             elif still and (found := size_problem(self.model, use, still)):
                 self.fault(name, use.ref, found.problem, found.remedy)
             elif use.kind == "vendor" and (
