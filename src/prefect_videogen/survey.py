@@ -175,8 +175,14 @@ async def load_board(address: str) -> Board:
     try:
         text = (await read_anywhere(address)).decode()
     except UNREADABLE as error:
-        reason = _why_no_board(error)
-        fault = Fault("", "file", address, f"can't be read: {reason}", "check path and encoding")
+        reason, remedy = _why_no_board(error), "check path and encoding"
+        relative = "://" not in address and not Path(address).is_absolute()
+        if isinstance(error, FileNotFoundError) and relative:
+            remedy = (
+                f"it was looked for in {folder_of(address)}; a run on a worker needs a full path "
+                "or an s3:// address"
+            )
+        fault = Fault("", "file", address, f"can't be read: {reason}", remedy)
         raise StoryboardError([fault], source=source) from None
     reading = read_storyboard(text, source=source)
     return Board(reading.board, source, Folder(folder_of(address)), reading)

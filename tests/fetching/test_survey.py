@@ -163,6 +163,22 @@ async def test_board_that_can_not_be_read_is_named_without_its_password(emulator
     assert "hidden" not in f"{caught.value} {caught.value!r} {caught.value.__dict__!r}"
 
 
+async def test_relative_board_that_is_not_found_names_the_folder_and_what_a_worker_needs(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoryboardError) as caught:
+        await load_board("boards/daily.yaml")
+    (fault,) = caught.value.faults
+    assert fault.problem == "can't be read: No such file or directory"
+    assert fault.remedy == (
+        f"it was looked for in {tmp_path}/boards; a run on a worker needs a full path or an "
+        "s3:// address"
+    )
+    with pytest.raises(StoryboardError, match="check path and encoding"):
+        await load_board(str(tmp_path / "daily.yaml"))
+
+
 async def test_faults_of_a_board_name_its_address_without_its_query(emulator, tmp_path):
     vendors = emulator()
     (tmp_path / "media").mkdir()
