@@ -119,7 +119,7 @@ async def _read_footage(
     except UNREADABLE as error:
         known = await remembered(store, source)
         if known is None:
-            return unreadable(error)
+            return unreadable(error, place, reference)
         shown = without_queries(reference)
         logger.warning("%s can't be read any more; its kept copy is used", shown)
         path = str(known["path"])
@@ -193,7 +193,7 @@ async def read_music(
     except UNREADABLE as error:
         known = await remembered(store, source)
         if known is None:
-            return unreadable(error)
+            return unreadable(error, place, reference)
         shown = without_queries(reference)
         logger.warning("%s can't be read any more; its kept copy is used", shown)
         return Music.model_validate(known)

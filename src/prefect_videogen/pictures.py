@@ -89,7 +89,7 @@ async def _read_still(
             shown = without_queries(reference)
             logger.warning("%s can't be read any more; its kept copy is used", shown)
             return _still_of(known)
-        return unreadable(error)
+        return unreadable(error, place, reference)
     try:
         async with decoding:
             info = await asyncio.to_thread(inspect_still, data)

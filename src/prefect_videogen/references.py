@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError
 
 from prefect_videogen.downloading import leads_home
 from prefect_videogen.errors import RecordError, StudioError, VideoGenError
+from prefect_videogen.hiding import discreet
 from prefect_videogen.plan import Unreadable
 from prefect_videogen.records import Store
 from prefect_videogen.vendors import is_private_host
@@ -288,9 +289,21 @@ def web_client(
     )
 
 
-def unreadable(error: Exception) -> Unreadable:
-    """Say of a reference that can't be read why, and what would do."""
-    remedy = error.remedy if isinstance(error, NotInInbox) else "check the path or address"
+def unreadable(error: Exception, place: Place, reference: str) -> Unreadable:
+    """Say of a reference that can't be read why, and what would do.
+
+    Args:
+        error: One of `UNREADABLE`.
+        place: Where relative references start from.
+        reference: The reference.
+    """
+    remedy = "check the path or address"
+    missing = isinstance(error, FileNotFoundError | httpx.HTTPStatusError)
+    if isinstance(error, NotInInbox):
+        remedy = error.remedy
+    elif missing and not _is_absolute(reference):
+        looked = discreet(place.absolute(reference))
+        remedy = f"check the path: it is looked for from the storyboard's folder on, at {looked}"
     return Unreadable(f"can't be read: {why_unreadable(error)}", remedy)
 
 

@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import pytest
 
-from prefect_videogen.references import web_client
+from prefect_videogen.references import Folder, unreadable, web_client
 
 START = "https://pictures.example.com/p.png"
 INSIDE = {"nas.example.com": "10.0.0.7", "nat.example.com": "64:ff9b::7f00:1"}
@@ -74,3 +74,23 @@ async def test_redirect_within_the_world_or_within_this_network_is_followed(star
 
 async def test_redirect_to_plain_http_is_refused():
     assert await fetched(START, "http://other.example.com/x") == [START, "is not https"]
+
+
+@pytest.mark.parametrize(
+    ("base", "reference", "looked"),
+    [
+        ("/boards", "stills/a.jpg", "/boards/stills/a.jpg"),
+        ("s3://bucket/boards", "a.jpg", "s3://bucket/boards/a.jpg"),
+        ("https://u:hidden@h.example", "a.jpg?sig=hidden", "https://h.example/a.jpg"),
+    ],
+)
+def test_relative_reference_that_is_not_found_says_where_it_was_looked_for(base, reference, looked):
+    gone = FileNotFoundError(2, "No such file or directory")
+    found = unreadable(gone, Folder(base), reference)
+    assert found.problem == "can't be read: No such file or directory"
+    assert found.remedy == (
+        f"check the path: it is looked for from the storyboard's folder on, at {looked}"
+    )
+    whole = unreadable(gone, Folder(base), "/a.jpg")
+    large = unreadable(OSError("is larger than 64 MiB"), Folder(base), reference)
+    assert {whole.remedy, large.remedy} == {"check the path or address"}

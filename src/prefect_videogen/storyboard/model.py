@@ -117,8 +117,9 @@ class Shot(ShotFields):
     prompt: str = Field("", description="What is seen and how the camera moves.")
     first_frame: str = Field(
         "",
-        description="Picture that the shot starts on: a path, an s3:// or https:// address, "
-        "previous (where the shot before ends), or shot:<id>.",
+        description="Picture that the shot starts on: a path (from the storyboard's folder on, in "
+        "a form from the inbox), an s3:// or https:// address, previous (where the shot before "
+        "ends), or shot:<id>.",
     )
     last_frame: str = Field(
         "",

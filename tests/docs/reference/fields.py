@@ -48,7 +48,8 @@ def storyboard_page() -> str:
         "A file in YAML or JSON, or the form of the flow generate-storyboard: both have these "
         'fields. An empty text, 0 or -1 means "not set". Unknown fields are faults, with the line '
         "and the nearest known name. `prefect-videogen schema` prints the same as JSON Schema, for "
-        "editors; `prefect-videogen new` writes a commented example.",
+        "editors; `prefect-videogen new` writes a commented example. Relative paths of pictures, "
+        "footage and music start from the file's folder, in a form from the media store's inbox.",
         section("At the top", _fields(Storyboard, board)),
         section(
             "At the top or on a shot",
