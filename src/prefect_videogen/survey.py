@@ -36,6 +36,7 @@ from prefect_videogen.plan import (
     footage_references,
     plan,
     still_references,
+    told_once,
 )
 from prefect_videogen.records import Attempt, Store
 from prefect_videogen.references import (
@@ -238,6 +239,8 @@ async def survey(
         found = await _read(filled, place, studio.store, Path(folder), keep=keep)
         planning = _Planning(studio, filled, found, [*board.faults, *faults], keep=keep)
         made = await planning.plan()
+    told = told_once(filled, made.faults, planning.faults)
+    made = made.model_copy(update={"faults": tuple(told)})
     return Survey(
         plan=_with_lines(made, board.text),
         stills={name: s for name, s in found.stills.items() if isinstance(s, Still)},

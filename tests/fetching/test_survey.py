@@ -22,7 +22,7 @@ from prefect_videogen.pictures import publish
 from prefect_videogen.plan import Price
 from prefect_videogen.records import Claimed
 from prefect_videogen.references import Folder
-from prefect_videogen.storyboard import FilmOptions, Lora, Shot, Storyboard
+from prefect_videogen.storyboard import FilmOptions, Lora, Shot, Storyboard, read_storyboard
 from prefect_videogen.studio import OpenStudio
 from prefect_videogen.survey import Board, load_board, shareable, standalone, survey
 
@@ -315,3 +315,54 @@ def test_standalone_board_means_the_same_everywhere():
     assert made.shots[0].video == "/films/own.mp4"
     assert made.shots[1].video == ""
     assert (made.film.music, made.film.loudness) == ("/films/song.mp3", -16)
+
+
+ONE = "  - {id: one, prompt: x}\n"
+TWO = "  - {id: two, prompt: x}\n"
+OWN = "  - {id: own, prompt: x, model: wan-2-6}\n"
+
+
+@pytest.mark.parametrize(
+    ("top", "shots", "told"),
+    [
+        (
+            "model: vido-q3",
+            ONE + TWO,
+            ["storyboard (line 2): model = vido-q3: is not a known model; did you mean `vidu-q3`?"],
+        ),
+        ("model: vido-q3", ONE, ["storyboard (line 2): model = vido-q3: is not a known model; "]),
+        (
+            "model: vido-q3",
+            ONE + TWO + OWN,
+            ["storyboard (line 2): model = vido-q3: ", "shot own (line 6): model = wan-2-6: "],
+        ),
+        (
+            "model: wan-2-5\nseconds: 7",
+            ONE + TWO,
+            ["storyboard (line 3): seconds = 7: is not allowed here on wan-2-5; use 5 or 10"],
+        ),
+        (
+            "model: vidu-q3\nseconds: 7",
+            ONE + TWO + OWN.replace("wan-2-6", "wan-2-5"),
+            ["shot own (line 3): seconds = 7: is not allowed here on wan-2-5 (set at the top); "],
+        ),
+        (
+            "model: vidu-q3\noptions: {movement: wild}",
+            ONE + TWO + "  - {id: calm, prompt: x, options: {movement: small}}\n",
+            ["storyboard (line 3): options.movement = wild: is not a choice here on vidu-q3; "],
+        ),
+        (
+            "model: vidu-q3\nseconds: 4",
+            "  - {id: one, prompt: x, seconds: five}\n",
+            ["shot one (line 5): seconds = five: is not a number; use a number"],
+        ),
+        ("title: x", ONE + TWO, ["shot one (line 4): model: ", "shot two (line 5): model: "]),
+    ],
+)
+async def test_fault_of_a_value_at_the_top_is_told_once_at_its_line(studio, top, shots, told):
+    text = read_storyboard(f"look: fog\n{top}\nshots:\n{shots}")
+    found = await survey(
+        studio, Board(text.board, text=text), variables={}, scheduled=SCHEDULED, keep=False
+    )
+    says = [str(fault) for fault in found.plan.faults]
+    assert [one[: len(start)] for one, start in zip(says, told, strict=True)] == told

@@ -412,8 +412,8 @@ def test_text_over_the_limit_is_refused_before_it_is_parsed():
 def test_line_is_known_by_id_number_and_for_top_fields():
     text = "title: a\nshots:\n  - id: sea\n    options:\n      style: x\n  - prompt: y\n"
     reading = read_storyboard(text)
-    assert reading.line_of("sea", "options.style") == 4
-    assert reading.line_of("01", "options.style") == 4
+    assert reading.line_of("sea", "options.style") == 5
+    assert reading.line_of("01", "options.style") == 5
     assert reading.line_of("sea", "seconds") == 3
     assert reading.line_of("02", "prompt") == 6
     assert reading.line_of("", "title") == 1

@@ -4,6 +4,7 @@
 """
 
 from prefect_videogen.plan.footage import footage_references
+from prefect_videogen.plan.inherited import told_once
 from prefect_videogen.plan.joins import in_film_order, told_length
 from prefect_videogen.plan.model import (
     LAST_FRAME,
@@ -56,4 +57,5 @@ __all__ = [
     "still_references",
     "stray_prices",
     "told_length",
+    "told_once",
 ]

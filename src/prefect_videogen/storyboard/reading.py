@@ -19,7 +19,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from prefect_videogen.errors import Fault, StoryboardError
 from prefect_videogen.hiding import discreet
-from prefect_videogen.storyboard.model import FilmOptions, Lora, Shot, Storyboard
+from prefect_videogen.storyboard.model import SHOT_DEFAULTS, FilmOptions, Lora, Shot, Storyboard
 
 Path = tuple[str | int, ...]
 
@@ -67,13 +67,18 @@ class StoryboardText:
     lines: dict[Path, int] = field(default_factory=dict)
 
     def line_of(self, shot: str, name: str) -> int | None:
-        """Line of a shot's field, of the shot, or of the top-level field."""
-        top = name.split(".", maxsplit=1)[0]
+        """Line of a shot's field, of the top-level field it inherits, or of the shot."""
+        inside = tuple(name.split("."))
+        path: Path = ()
         for index, candidate in enumerate(self.board.shots):
             if shot and shot in {candidate.id, f"{index + 1:02d}"}:
-                path: Path = ("shots", index)
-                return self.lines.get((*path, top), self.lines.get(path))
-        return self.lines.get((top,))
+                path = ("shots", index)
+                break
+        places: list[Path] = []
+        for part in _outwards(inside):
+            places += [(*path, *part), part] if inside[0] in SHOT_DEFAULTS else [(*path, *part)]
+        places += [path] if path else []
+        return next((self.lines[place] for place in places if place in self.lines), None)
 
 
 def read_storyboard(text: str, *, source: str = "storyboard") -> StoryboardText:
