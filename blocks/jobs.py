@@ -27,7 +27,7 @@ from prefect_videogen.buying import (
     wait_for,
 )
 from prefect_videogen.buying.policy import error_of
-from prefect_videogen.errors import StudioError, SubmissionUnknown
+from prefect_videogen.errors import StudioError, SubmissionUnknown, how_to_settle
 from prefect_videogen.fetching import Clip, fetch_clip
 from prefect_videogen.forecasting import forecast
 from prefect_videogen.records import Attempt
@@ -146,11 +146,7 @@ class VideoGenerationRun(JobRun[Clip]):
 
 def _unknown(key: str, shot: str) -> SubmissionUnknown:
     message = "its submission got no answer, so whether the vendor makes it is not known"
-    step = (
-        f"Look at the vendor's list of jobs, then `prefect-videogen settle {key[:12]} --job ID` "
-        "or `--not-accepted`."
-    )
-    return SubmissionUnknown(message, shot=shot, next_step=step)
+    return SubmissionUnknown(message, shot=shot, next_step=f"{how_to_settle(key)}.")
 
 
 class VideoGeneration(ClipJob):

@@ -16,7 +16,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from prefect_videogen.capabilities import Model
-from prefect_videogen.errors import Throttled, VendorError, VideoGenError
+from prefect_videogen.errors import Throttled, VendorError, VideoGenError, how_to_settle
 from prefect_videogen.plan import Price, stray_prices
 from prefect_videogen.records import ClipRecords, Store
 from prefect_videogen.records.listing import is_unfinished, recorded_attempts
@@ -370,7 +370,7 @@ async def _unknown(studio: OpenStudio) -> Check:
     if not keys:
         return Check(name="unknown purchases", ok="yes", detail="there are none")
     detail = f"nobody knows whether the vendor accepted {', '.join(sorted(keys))}"
-    step = "Look at the vendor's list of jobs, then `prefect-videogen settle KEY`."
+    step = f"{how_to_settle('KEY')}."
     return Check(name="unknown purchases", ok="warn", detail=detail, remedy=step)
 
 

@@ -26,6 +26,7 @@ from prefect_videogen.errors import (
     RecordError,
     ResultExpired,
     VideoGenError,
+    how_to_settle,
 )
 from prefect_videogen.fetching import fetch_clip
 from prefect_videogen.records import Attempt, Claimed
@@ -295,10 +296,7 @@ async def _collect_one(studio: OpenStudio, job: _Unfinished) -> _Result:
 def _without_job_id(studio: OpenStudio, job: _Unfinished) -> _Result:
     if undecided_for(studio, job.claimed) > 0:
         return "running", _found(job, billed="unknown", reason="is being submitted")
-    step = (
-        f"Look at the vendor's list of jobs, then `prefect-videogen settle {job.key[:12]} "
-        "--job ID` or `--not-accepted`."
-    )
+    step = f"{how_to_settle(job.key)}."
     reason = "its submission got no answer, and nothing was bought again"
     return "unknown", _found(job, billed="unknown", reason=reason, next_step=step)
 

@@ -256,6 +256,20 @@ class SubmissionUnknown(VendorError):
     billed_by_default: Billed = "unknown"
 
 
+def how_to_settle(key: str) -> str:
+    """What a person does about a purchase of which nobody knows whether it was accepted.
+
+    APIXO documents no list of jobs (vendor-contracts, section 8, 3), hence the balance.
+
+    Args:
+        key: The clip's key.
+    """
+    return (
+        "Look for the job in the vendor's dashboard, or for its cost in the balance, then "
+        f"`prefect-videogen settle {key[:12]} --job ID` or `--not-accepted`"
+    )
+
+
 class BadAnswer(VendorError):
     """The answer is not what the vendor's contract says; its first bytes are quoted."""
 

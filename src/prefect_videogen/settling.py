@@ -1,6 +1,6 @@
 """Settling what became of a submission whose answer nobody has.
 
-A person has looked at the vendor's list of jobs, or the vendor has called back. A job id is checked
+A person has looked into the vendor's dashboard, or the vendor has called back. A job id is checked
 by a status query before it is recorded; that nothing was accepted is taken at the person's word,
 and ends the attempt.
 """

@@ -264,13 +264,14 @@ async def test_claim_that_nobody_settles_any_more_is_noted_with_the_way_to_settl
             window=60,
         )
         assert await studio.records.claim(clip.key, 1, claimed)
-        assert (await looked_at(studio, board)).plan.notes == ()
+        (note,) = (await looked_at(studio, board)).plan.notes
+        assert note.startswith("shot lost: a run is buying it, or died while it did")
         hurry.ahead += 120
         plan = (await looked_at(studio, board)).plan
     (found,) = plan.clips
     assert (found.state, found.to_buy) == ("claimed", False)
     (note,) = plan.notes
-    assert note.startswith("shot lost: whether its purchase was accepted is not known; ")
+    assert note.startswith("shot lost: whether its purchase was accepted is not known. Look ")
     assert f"`prefect-videogen settle {clip.key[:12]} --job ID`" in note
 
 

@@ -33,6 +33,7 @@ from prefect_videogen.errors import (
     SubmissionUnknown,
     Throttled,
     VendorError,
+    how_to_settle,
 )
 from prefect_videogen.plan import PlannedClip
 from prefect_videogen.progress import tell
@@ -247,9 +248,8 @@ class Buyer:
             vendor=self.model.vendor,
             shot=self.clip.shot,
             next_step=(
-                "Nothing is bought again by itself. Look at the vendor's list of jobs, then "
-                f"`prefect-videogen settle {self.key[:12]} --job ID` or `--not-accepted`; or run "
-                "again with on_unknown=resubmit (`--on-unknown resubmit`) to buy it once more."
+                f"Nothing is bought again by itself. {how_to_settle(self.key)}; or run again with "
+                "on_unknown=resubmit (`--on-unknown resubmit`) to buy it once more."
             ),
         )
 

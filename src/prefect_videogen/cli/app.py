@@ -358,14 +358,14 @@ def collect(
 def settle(
     key: Annotated[str, typer.Argument(help="The clip's key, or its first 8 digits or more.")],
     job: Annotated[
-        str, typer.Option("--job", help="The job it led to, in the vendor's list of jobs.")
+        str, typer.Option("--job", help="The job it led to, as the vendor's dashboard names it.")
     ] = "",
     not_accepted: Annotated[
         bool, typer.Option("--not-accepted", help="The vendor's list holds no such job.")
     ] = False,
     studio: StudioName = "",
 ) -> None:
-    """Settle a purchase whose outcome is unknown, after a look at the vendor's list of jobs."""
+    """Settle a purchase whose outcome is unknown, after a look into the vendor's dashboard."""
     from prefect_videogen.cli.collecting import run_settle
 
     run_settle(key, job=job, not_accepted=not_accepted, studio=studio)

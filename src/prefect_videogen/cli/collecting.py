@@ -104,7 +104,7 @@ def run_settle(key: str, *, job: str, not_accepted: bool, studio: str) -> None:
     """
     if bool(job) == not_accepted:
         message = "give either --job ID or --not-accepted"
-        raise StudioError(message, next_step="Look at the vendor's list of jobs first.")
+        raise StudioError(message, next_step="Look into the vendor's dashboard first.")
     quiet_console()
     settled = asyncio.run(_settle(key, job, studio_name(studio)))
     where = f"shot {settled.shot}, attempt {settled.attempt} of {settled.key[:12]}"

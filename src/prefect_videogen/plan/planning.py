@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from prefect_videogen.capabilities import Advice
-from prefect_videogen.errors import Fault
+from prefect_videogen.errors import Fault, how_to_settle
 from prefect_videogen.plan.footage import Footage, hand_over_of, plan_footage
 from prefect_videogen.plan.frames import pictures_of
 from prefect_videogen.plan.graph import Cycle, critical_path, find_cycle
@@ -359,9 +359,8 @@ class _Planner:
             found = self.known.get(clip.key or "")
             if found and found.unknown:
                 self.notes.append(
-                    f"shot {clip.shot}: whether its purchase was accepted is not known; look at "
-                    "the vendor's list of jobs, then `prefect-videogen settle "
-                    f"{(clip.key or '')[:12]} --job ID` or `--not-accepted`"
+                    f"shot {clip.shot}: whether its purchase was accepted is not known. "
+                    + how_to_settle(clip.key or "")
                 )
             elif found and found.state == "claimed":
                 self.notes.append(
