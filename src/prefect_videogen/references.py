@@ -65,7 +65,7 @@ class Folder:
 
     def absolute(self, reference: str) -> str:
         """Join a relative reference to the base."""
-        if _is_absolute(reference):
+        if is_absolute(reference):
             return reference
         if "://" in self.base:
             scheme = urlsplit(self.base).scheme
@@ -113,11 +113,11 @@ class Inbox:
 
     def absolute(self, reference: str) -> str:
         """Name the inbox, unless the reference is absolute."""
-        return reference if _is_absolute(reference) else f"inbox:{reference}"
+        return reference if is_absolute(reference) else f"inbox:{reference}"
 
     async def read(self, reference: str) -> bytes:
         """Read a reference from the inbox, S3, the web, or an absolute path."""
-        if _is_absolute(reference):
+        if is_absolute(reference):
             return await read_anywhere(reference)
         data = await self.store.read(f"inbox/{reference}")
         if data is None:
@@ -126,7 +126,7 @@ class Inbox:
 
     async def bring(self, reference: str, folder: Path) -> Path:
         """Give a local file with a reference's content, the inbox's own if it lies there."""
-        if _is_absolute(reference):
+        if is_absolute(reference):
             return await bring_anywhere(reference, folder)
         path = f"inbox/{reference}"
         try:
@@ -137,7 +137,8 @@ class Inbox:
             raise NotInInbox(reference, self.store) from None
 
 
-def _is_absolute(reference: str) -> bool:
+def is_absolute(reference: str) -> bool:
+    """Whether a reference means the same from everywhere: a whole path, or an address."""
     return "://" in reference or Path(reference).is_absolute()
 
 
@@ -301,7 +302,7 @@ def unreadable(error: Exception, place: Place, reference: str) -> Unreadable:
     missing = isinstance(error, FileNotFoundError | httpx.HTTPStatusError)
     if isinstance(error, NotInInbox):
         remedy = error.remedy
-    elif missing and not _is_absolute(reference):
+    elif missing and not is_absolute(reference):
         looked = discreet(place.absolute(reference))
         remedy = f"check the path: it is looked for from the storyboard's folder on, at {looked}"
     return Unreadable(f"can't be read: {why_unreadable(error)}", remedy)

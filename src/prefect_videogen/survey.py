@@ -44,6 +44,7 @@ from prefect_videogen.references import (
     Folder,
     Inbox,
     Place,
+    is_absolute,
     read_anywhere,
     why_unreadable,
 )
@@ -177,8 +178,7 @@ async def load_board(address: str) -> Board:
         text = (await read_anywhere(address)).decode()
     except UNREADABLE as error:
         reason, remedy = _why_no_board(error), "check path and encoding"
-        relative = "://" not in address and not Path(address).is_absolute()
-        if isinstance(error, FileNotFoundError) and relative:
+        if isinstance(error, FileNotFoundError) and not is_absolute(address):
             remedy = (
                 f"it was looked for in {folder_of(address)}; a run on a worker needs a full path "
                 "or an s3:// address"
