@@ -9,10 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from prefect_videogen.errors import Fault
-from prefect_videogen.plan.values import is_set
+from prefect_videogen.plan.values import AT_THE_TOP, is_set
 from prefect_videogen.storyboard import SHOT_DEFAULTS, Shot, Storyboard
-
-_AT_THE_TOP = " (set at the top)"
 
 
 def told_once(board: Storyboard, faults: Iterable[Fault], read: Sequence[Fault]) -> list[Fault]:
@@ -40,7 +38,7 @@ def _one_of(board: Storyboard, whole: Fault, group: list[Fault]) -> Fault:
     heirs = [shot for shot in bought if _inherits(board, shot, whole.field)]
     if whole.shot or len(group) < min(2, len(heirs)):
         return group[0]
-    return replace(whole, problem=whole.problem.removesuffix(_AT_THE_TOP))
+    return replace(whole, problem=whole.problem.removesuffix(AT_THE_TOP))
 
 
 def _inherits(board: Storyboard, shot: Shot, field: str) -> bool:

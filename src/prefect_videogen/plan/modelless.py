@@ -11,7 +11,7 @@ from prefect_videogen.capabilities import Model
 from prefect_videogen.errors import Fault
 from prefect_videogen.plan.model import PictureUse, Unreadable
 from prefect_videogen.plan.pictures import Stills, is_ratio, remedy_of
-from prefect_videogen.plan.values import shown
+from prefect_videogen.plan.values import AT_THE_TOP, shown
 from prefect_videogen.storyboard import Shot, Storyboard
 
 NO_PROMPT = ("is missing", "say what is seen and how the camera moves")
@@ -47,7 +47,7 @@ def faults_of_any_model(
         return
     params = (model.param("aspect_ratio") for model in models.values())
     if all(param is None or param.check(ratio) for param in params):
-        problem = "is no shape" + (" (set at the top)" if inherited else "")
+        problem = "is no shape" + (AT_THE_TOP if inherited else "")
         yield Fault(shot.id, "aspect_ratio", shown(ratio), problem, WRITE_A_RATIO)
 
 

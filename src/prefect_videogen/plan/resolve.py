@@ -24,7 +24,7 @@ from prefect_videogen.plan.pictures import (
     remedy_of,
     size_problem,
 )
-from prefect_videogen.plan.values import goes_out, is_set, is_url, number, plain, shown
+from prefect_videogen.plan.values import AT_THE_TOP, goes_out, is_set, is_url, number, plain, shown
 from prefect_videogen.storyboard import OTHER_WORDS, Shot, Storyboard
 
 TIER_ORDER = ("turbo", "standard", "pro", "master")
@@ -214,7 +214,7 @@ class ShotResolver:
             return
         sent = plain(name, value)
         if problem := param.check(sent):
-            inherited = "" if own else " (set at the top)"
+            inherited = "" if own else AT_THE_TOP
             self.fault(
                 name, value, f"{problem.problem} on {self.model.id}{inherited}", problem.remedy
             )
@@ -335,7 +335,7 @@ class ShotResolver:
                 self.fault(f"extra_input.{name}", value, problem, "use texts and finite numbers")
                 del extra[name]
             if field := self._field_of(name):
-                inherited = "" if name in self.shot.extra_input else " (set at the top)"
+                inherited = "" if name in self.shot.extra_input else AT_THE_TOP
                 problem = f"would overrule what is checked and priced{inherited}"
                 self.fault(f"extra_input.{name}", value, problem, f"use `{field}`")
         return extra
@@ -387,7 +387,7 @@ class ShotResolver:
 
     def _check_shape(self, ratio: str) -> None:
         if self._fit() != "keep" and not is_ratio(ratio):
-            problem = "is no shape to bring a picture to (set at the top)"
+            problem = f"is no shape to bring a picture to{AT_THE_TOP}"
             self.fault("aspect_ratio", ratio, problem, WRITE_A_RATIO)
 
     def _fit(self) -> str:

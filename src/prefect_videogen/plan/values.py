@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 from prefect_videogen.capabilities import Param
 from prefect_videogen.hiding import discreet
 
+AT_THE_TOP = " (set at the top)"
+"""Ends the problem of a fault that a shot has by a value that it inherits."""
+
 
 def goes_out(param: Param) -> bool:
     """Whether a parameter that was not set is sent all the same."""
