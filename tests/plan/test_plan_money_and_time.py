@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from prefect_videogen.plan import Known, Money, Price, price_of
+from prefect_videogen.capabilities import MODELS
+from prefect_videogen.plan import Known, Money, Price, price_of, stray_prices
 from prefect_videogen.plan.graph import critical_path, find_cycle
 
 
@@ -72,6 +73,16 @@ def test_prices_of_what_exists_are_not_noted(planned):
         price("1"),
     )
     assert planned(one_shot(), prices=prices).notes == ()
+
+
+def test_price_of_a_resolution_that_may_be_any_is_not_noted(planned):
+    wan = MODELS["wan-2-5"]
+    params = tuple(
+        param.model_copy(update={"choices": ()}) if param.field == "resolution" else param
+        for param in wan.params
+    )
+    models = {"wan-2-5": wan.model_copy(update={"params": params})}
+    assert stray_prices([price("1", "wan-2-5", resolution="2160p")], models) == []
 
 
 def test_length_that_was_left_out_is_priced_by_the_default(planned):

@@ -56,10 +56,13 @@ def _strays(price: Price, models: Mapping[str, Model]) -> Iterator[StrayPrice]:
         "resolution": [str(choice) for choice in resolution.choices] if resolution else [],
         "routing": model.routing or ("auto",),
     }
+    if resolution and not resolution.choices:
+        del known["resolution"]  # any value may be asked for
+    if model.routing_open:
+        del known["routing"]
     for field, values in known.items():
         value = getattr(price, field)
-        is_open = field == "routing" and model.routing_open
-        if value and value not in values and not is_open:
+        if value and value not in values:
             yield StrayPrice(f"{model.id} has no {field} {value}", _nearest(value, values))
 
 
