@@ -31,13 +31,12 @@ __all__ = ["s3_server"]
 FAST = {"speed": 10_000.0, "pixel_scale": 0.125, "fps": 8}
 """Jobs take about as long as rendering their clip does, some hundredths of a second."""
 
-for name, value in {
-    "PYTHONPATH": os.pathsep.join(
-        filter(None, [str(Path(__file__).with_name("startup")), os.environ.get("PYTHONPATH")])
-    ),
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-}.items():
-    os.environ[name] = value  # for the programs that tests start
+STARTUP = Path(__file__).with_name("startup")
+# For the programs that tests start.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    part for part in (str(STARTUP), os.environ.get("PYTHONPATH")) if part
+)
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 SCHEDULED = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 LONG = 0.1
