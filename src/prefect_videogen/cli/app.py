@@ -361,7 +361,7 @@ def settle(
         str, typer.Option("--job", help="The job it led to, as the vendor's dashboard names it.")
     ] = "",
     not_accepted: Annotated[
-        bool, typer.Option("--not-accepted", help="The vendor's list holds no such job.")
+        bool, typer.Option("--not-accepted", help="The vendor has no such job.")
     ] = False,
     studio: StudioName = "",
 ) -> None:
